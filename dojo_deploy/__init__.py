@@ -1,0 +1,1 @@
+"""Deploys Node apps to your own machines: gated, undoable, resumable."""
