@@ -1,0 +1,121 @@
+"""Every error that dojo_deploy raises on purpose, and the exit code that each one ends a command with.
+
+DojoError
+├── ConfigError        2    a file, a flag or a value is wrong: names file, line and key, and what to type instead
+├── RefusedError      10    nothing was changed, and this is why
+│   └── OpenRunError  10    an earlier run never ended: resume it or abort it first
+├── LockedError       11    another run holds the lock: names the holder and the lock's age
+├── FencedError       12    a newer run took over while this one slept: this one changes nothing any more
+├── RunFailedError    20    failed, undone, and the fleet is consistent again
+├── MixedFleetError   30    failed, and some host could not be undone or asked: page someone
+├── InterruptedRunError 130 stopped by a signal between two steps; `resume` or `abort` goes on from there
+├── TransportError          a host could not be asked (the runner turns it into one of the above)
+│   ├── UnreachableError    never connected: nothing was started there
+│   ├── HostKeyError        unknown or changed host key: refused before authentication
+│   └── LostError           the connection went away after something was sent: it MAY have run
+├── StoreError              the store could not be read or written
+│   └── ConflictError       a conditional write lost its race
+└── BalancerError           the balancer refused, or does not do what it reported
+"""
+
+from __future__ import annotations
+
+
+class DojoError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 30
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class ConfigError(DojoError):
+    """A file, a flag or a value is wrong; `where` is `file:line` and `key` the dotted key, when there are any."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, where: str = "", key: str = "", hint: str = "") -> None:
+        place = ": ".join(part for part in (where, key) if part)
+        super().__init__(f"{place}: {message}" if place else message, hint=hint)
+        self.where = where
+        self.key = key
+
+
+class RefusedError(DojoError):
+    """Refused before any change."""
+
+    exit_code = 10
+
+
+class OpenRunError(RefusedError):
+    """An earlier run never ended, so the fleet may be half way between two releases."""
+
+
+class LockedError(DojoError):
+    """Another run holds the lock."""
+
+    exit_code = 11
+
+
+class FencedError(DojoError):
+    """A newer generation took over: nothing that this process still wants to do may happen."""
+
+    exit_code = 12
+
+
+class RunFailedError(DojoError):
+    """The run failed and was undone; every host is back on what it ran before."""
+
+    exit_code = 20
+
+
+class MixedFleetError(DojoError):
+    """The run failed and the fleet is mixed or unknown."""
+
+    exit_code = 30
+
+
+class InterruptedRunError(DojoError):
+    """Stopped by a signal at a step's edge; resumable."""
+
+    exit_code = 130
+
+
+class TransportError(DojoError):
+    """A host could not be asked. `host` is its inventory name."""
+
+    def __init__(self, message: str, *, host: str = "", hint: str = "") -> None:
+        super().__init__(f"{host}: {message}" if host else message, hint=hint)
+        self.host = host
+
+
+class UnreachableError(TransportError):
+    """No connection, so nothing was started on the host."""
+
+    exit_code = 10
+
+
+class HostKeyError(UnreachableError):
+    """The host's key is unknown or has changed."""
+
+
+class LostError(TransportError):
+    """The connection went away, or no exit status came: whether the command ran is UNKNOWN."""
+
+
+class StoreError(DojoError):
+    """The store could not be read or written."""
+
+
+class ConflictError(StoreError):
+    """A conditional write found something else than it expected; nothing was written."""
+
+
+class BalancerError(DojoError):
+    """The balancer refused a change, or what it serves is not what it was told."""

@@ -1,0 +1,274 @@
+"""Every seam of the program on one screen: what each family must do, and must do when things are missing.
+
+Adapters are frozen dataclasses whose fields are the keys of their section in the inventory. They keep no connection:
+what they need of the run comes in as a `Session`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from dojo_deploy.command import Command
+    from dojo_deploy.events import Event
+    from dojo_deploy.inventory import Host, Inventory, Processes
+    from dojo_deploy.plan import Plan, Target
+    from dojo_deploy.release import Observed, Placement, Release
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended and said so. `status` is its exit status (128 + n for one killed by signal n)."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "backslashreplace").strip()
+
+    @property
+    def complaint(self) -> str:
+        """What it had to say for itself, for a message."""
+        said = (self.stderr or self.stdout).decode("utf-8", "backslashreplace").strip()
+        return said[-2000:] or f"exit status {self.status}, no output"
+
+
+class Tunnel(Protocol):
+    """A TCP connection made by the host, over its kept SSH connection; socket's own method names."""
+
+    def sendall(self, data: bytes) -> None: ...
+    def recv(self, size: int) -> bytes: ...
+    def settimeout(self, seconds: float | None) -> None: ...
+    def close(self) -> None: ...
+
+
+class Shell(Protocol):
+    """One host's kept connection. All calls may come from any thread.
+
+    Raises UnreachableError (nothing was started), HostKeyError, or LostError (it may have run): a missing exit status
+    is LostError, never a status.
+    """
+
+    host: Host
+
+    def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
+        """Runs one command to its end. `within` bounds the whole call in seconds (LostError after it)."""
+
+    def stream(
+        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
+    ) -> int:
+        """Runs ready shell text, feeding `stdin` and passing stdout on as it comes; returns the exit status.
+
+        A remote end that stops reading `stdin` is no error; stderr is merged by the text itself.
+        """
+
+    def dial(self, address: str, port: int, *, within: float) -> Tunnel:
+        """A TCP connection from the host. Raises OSError when refused or timed out."""
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time comes in through here."""
+
+    def now(self) -> float:
+        """Wall clock, seconds since 1970 UTC; for people to read, never for deadlines."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+        """Sleeps, or less when `wake` is set meanwhile."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored object; `etag` changes with every write."""
+
+    data: bytes
+    etag: str
+
+
+class Store(Protocol):
+    """Compare-and-swap by key. Keys are `/`-separated ASCII; callers pass them without the inventory's scope."""
+
+    def get(self, key: str) -> Stored | None:
+        """The object, or None when there is none. Raises StoreError when that cannot be known."""
+
+    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+        """Writes whole or not at all; returns the new etag.
+
+        With `etag`, only over that very version; with `absent`, only where nothing is. Else ConflictError. A
+        write whose answer was lost is read back before anything is raised.
+        """
+
+    def delete(self, key: str) -> None:
+        """Gone afterwards; a missing key is no error."""
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        """Keys that start with `prefix`, sorted."""
+
+    def upload(self, key: str, path: Path) -> None:
+        """A file, with bounded memory; visible only when whole."""
+
+    def download(self, key: str, path: Path) -> bool:
+        """Into a file; False when there is no such key."""
+
+    def close(self) -> None: ...
+
+
+class StoreKind(Protocol):
+    """A store's settings."""
+
+    def open(self, session: Session) -> Store: ...
+
+    def preview(self) -> str:
+        """Where it is, for people."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a balancer sends requests to: `address` is `ip:port`."""
+
+    host: str
+    slot: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer through the balancer: who gave it, and what it said."""
+
+    status: int
+    upstream: str = ""  # `ip:port`, where the balancer tells it
+    release: str = ""
+
+
+class Balancer(Protocol):
+    """Sends traffic. Every change is verified through the balancer before the call returns, or put back and raised."""
+
+    can_drain: bool  # False for `none`: a plan says the gap in words
+
+    def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
+        """Hosts of `backends` that get no new requests now, read from the balancer. One never seen there is drained."""
+
+    def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
+        """No request is under way to it and none will come. Refuses to empty the pool. Repeatable."""
+
+    def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
+        """It gets its share again, from now. Repeatable."""
+
+    def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
+        """The commands that `drain` or `restore` would run."""
+
+    def answer(self, session: Session, path: str = "/") -> Answer | None:
+        """One fresh request through the balancer, or None where there is none."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a probe saw once. `detail` is for people: status, milliseconds, an excerpt, the redirect's target."""
+
+    ok: bool
+    detail: str
+    proof: str = ""  # how the release was identified: health, process, upstream
+
+
+class Probe(Protocol):
+    """One question to one target, asked once. A probe never raises for a sick target: that is a Reading."""
+
+    def check(self, session: Session, target: Target, *, within: float) -> Reading: ...
+
+
+class ProcessManager(Protocol):
+    """Keeps an application's processes. Pure: returns Commands, runs nothing.
+
+    The commands run on the host as its deploy user in a shell that has sourced nothing.
+    """
+
+    def is_gapless(self, processes: Processes) -> bool:
+        """Whether `start` over a running release never stops listening, with all processes as configured."""
+
+    def files(self, place: Placement) -> Mapping[str, str]:
+        """Files of the slot that must exist before `start`: absolute path -> content. Holds no secrets."""
+
+    def start(self, place: Placement) -> tuple[Command, ...]:
+        """Makes the slot's processes run what `current` names now, whether they ran before or not."""
+
+    def stop(self, place: Placement) -> tuple[Command, ...]:
+        """None of the slot's processes runs afterwards; none running before is no error."""
+
+    def prove(self, place: Placement) -> tuple[Command, ...]:
+        """Starts one instance of the web process from the release's own folder on the proof port, workers paused."""
+
+    def unprove(self, place: Placement) -> tuple[Command, ...]:
+        """The proof is gone; none there is no error."""
+
+    def running(self, place: Placement) -> Command:
+        """Prints a line `slot/process pid folder` per running process of every slot; `folder` is its working one."""
+
+    def save(self, place: Placement) -> tuple[Command, ...]:
+        """What runs now comes back after a reboot."""
+
+    def evidence(self, place: Placement) -> Command:
+        """Prints the state and the last log lines of the slot's processes (of the proof, for slot `proof`)."""
+
+
+class Strategy(Protocol):
+    """How a site is changed. A frozen dataclass; its fields are the keys of its file."""
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        """Pure: the same values give the same plan. Raises RefusedError when the change must not be made."""
+
+
+class Notifier(Protocol):
+    """Tells the world. Failing to is a warning, never a failure of the run."""
+
+    def send(self, event: Event) -> None: ...
+
+
+@runtime_checkable
+class Session(Protocol):
+    """What an action or an adapter may use while a run is on."""
+
+    inventory: Inventory
+    clock: Clock
+    cancelled: threading.Event  # set: start nothing new, wake from sleeps
+
+    @property
+    def store(self) -> Store: ...
+
+    def shell(self, host: str) -> Shell:
+        """The host's kept connection, opened on first use."""
+
+    def guard(self, name: str) -> threading.Lock:
+        """The lock under which lanes share `name`: one writer at a time per balancer host."""
+
+    def say(self, line: str) -> None:
+        """A line of output of the step that is running in this thread's lane."""
+
+
+Subscriber = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person or a CI job asks for beside the strategy."""
+
+    ref: str = ""
+    to: str = ""
+    limit: str = ""
+    artifact: str = ""
+    reason: str = ""
+    probe: bool = False
+    by: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)

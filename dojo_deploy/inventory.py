@@ -1,0 +1,228 @@
+"""What is there: an application, its hosts, and how each of them is reached. Values only, complete once built.
+
+The field names are the keys of `inventories/*.yml` (config.py binds them), so this module is also the reference.
+Durations are seconds; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from dojo_deploy.errors import ConfigError
+from dojo_deploy.secrets import Secret
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Balancer, Probe, ProcessManager, StoreKind
+
+BLUE, GREEN, PROOF = "blue", "green", "proof"
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """How a host is reached. Keys of `ssh:` in the inventory; a host entry may override any of them."""
+
+    user: str = "deploy"
+    port: int = 22
+    key: str = ""  # private key file; empty: the agent, when `agent` is on
+    known_hosts: str = "known_hosts"  # relative to the inventory file
+    gateway: str = ""  # bastion as user@host[:port]; one connection to it is shared by all hosts behind it
+    agent: bool = False  # offer the SSH agent's keys; forwarding it to hosts is never done
+    connect_within: float = 10.0
+    dead_after: float = 15.0  # a peer that acknowledges nothing for so long is lost
+    lanes: int = 50  # hosts worked on at once
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where releases come from. Keys of `app.source`."""
+
+    repository: str = ""  # empty: the checkout that this command is started in
+    path: str = "."  # folder of a monorepo
+    ref: str = ""  # default ref; empty: the tip of the default branch
+
+
+@dataclass(frozen=True)
+class Build:
+    """How a release is made, once. Keys of `app.build`."""
+
+    run: tuple[str, ...] = ()
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+    on: str = "local"  # or the name of a host of the inventory
+    within: float = 1800.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """One kind of process of the application. Keys of `app.processes.NAME`."""
+
+    script: str = ""  # relative to the release, for pm2
+    args: tuple[str, ...] = ()
+    instances: int = 1
+    port: int = 0  # of the blue slot; green and proof follow on port+1 and port+2 unless `ports` names them
+    ports: Mapping[str, int] = field(default_factory=dict)
+    mode: str = "cluster"  # pm2: cluster reloads without a gap, fork does not
+    start: str = ""  # shell lines, for `kind: command`
+    stop: str = ""
+    reload: str = ""
+    running: str = ""  # prints one line `PID` per running process
+    ready_within: float = 10.0  # from start until it listens
+    stop_within: float = 10.0  # for requests in flight, then it is killed
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """What runs: `kind` names the process manager, the other keys are processes. Empty: a static site."""
+
+    kind: ProcessManager | None = None
+    each: Mapping[str, Process] = field(default_factory=dict, metadata={"rest": True})
+
+    @property
+    def web(self) -> str:
+        """The process that listens, or an empty string for an application that serves no port itself."""
+        return next((name for name, process in self.each.items() if process.port or process.ports), "")
+
+
+@dataclass(frozen=True)
+class App:
+    """The application. Keys of `app:`."""
+
+    name: str
+    root: str = ""  # absolute; a host entry may override it
+    environment: str = ""  # default: the inventory file's stem
+    source: Source = Source()
+    build: Build = Build()
+    shared: tuple[str, ...] = ()  # files and folders that outlive releases, relative to the release
+    env: Mapping[str, str | Secret] = field(default_factory=dict)
+    env_file: Secret | None = None  # KEY=value lines; written 0600 into each release together with `env`
+    processes: Processes = Processes()
+    health: str = "/health"
+    release_field: str = "release"  # dotted JSON field of the health answer that names the release; empty: none does
+    keep: int = 5
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine, as resolved: `name` is what people type and what is unique, `address` is what is connected to."""
+
+    name: str
+    groups: tuple[str, ...]
+    address: str
+    root: str
+    ssh: Ssh = Ssh()
+    upstream: str = ""  # the address under which the balancer reaches it; empty: `address`
+    ports: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # process -> slot -> port
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def port(self, process: str, slot: str) -> int:
+        """The port that `process` listens on in `slot`; 0 when it has none."""
+        return self.ports.get(process, {}).get(slot, 0)
+
+
+@dataclass(frozen=True)
+class LockSettings:
+    """Keys of `lock:`. A holder that renews nothing for `ttl` seconds is taken over."""
+
+    ttl: float = 60.0
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """One environment of one application: everything a strategy may know before it has looked at the fleet."""
+
+    app: App
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, tuple[str, ...]]
+    store: StoreKind
+    balancer: Balancer
+    web: str = "web"  # the group that releases go to
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    lock: LockSettings = LockSettings()
+    strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    url: str = ""  # of the site, through the balancer; what the prober and `via balancer` gates ask
+    path: str = ""  # the file this came from
+    document: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+
+    @property
+    def scope(self) -> str:
+        """`app-environment`: part of every lock, path, process name, include and store key."""
+        return f"{self.app.name}-{self.app.environment}"
+
+    def group(self, name: str) -> tuple[Host, ...]:
+        try:
+            return tuple(self.hosts[host] for host in self.groups[name])
+        except KeyError:
+            raise ConfigError(f"no group {name!r}", where=self.path, hint=f"groups: {', '.join(self.groups)}") from None
+
+    def select(self, pattern: str = "") -> tuple[Host, ...]:
+        """Hosts of the release group that an Ansible-style pattern names, in inventory order.
+
+        `web1,web2` or `web1:web2` is a union, `&x` an intersection, `!x` an exclusion; each part is a host, a group,
+        `all`, a glob, or `~regex`. Raises ConfigError when a part matches nothing known.
+        """
+        targets = self.group(self.web)
+        if not pattern:
+            return targets
+        names = _resolve(pattern, tuple(self.hosts), self.groups, self.path)
+        chosen = tuple(host for host in targets if host.name in names)
+        if not chosen:
+            raise ConfigError(
+                f"--limit {pattern} names no host of the group {self.web!r}",
+                where=self.path,
+                hint=f"hosts there: {', '.join(host.name for host in targets)}",
+            )
+        return chosen
+
+
+def expand(text: str) -> tuple[str, ...]:
+    """Host ranges as Ansible writes them: `web[01:04].example.org`, `db[a:c]`, `web[1:9:2]`; both ends are included."""
+    found = re.search(r"\[([0-9]+|[a-zA-Z]):([0-9]+|[a-zA-Z])(?::([1-9][0-9]*))?\]", text)
+    if not found:
+        if "[" in text or "]" in text:
+            raise ConfigError(f"{text!r} is not a host range", hint="web[01:04].example.org")
+        return (text,)
+    first, last, step = found[1], found[2], int(found[3] or 1)
+    if first.isdigit() != last.isdigit() or (first.isdigit() and len(first) > len(last)):
+        raise ConfigError(f"{text!r} is not a host range", hint="web[01:04].example.org")
+    if first.isdigit():
+        values = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1, step)]
+    else:
+        values = [chr(code) for code in range(ord(first), ord(last) + 1, step)]
+    if not values:
+        raise ConfigError(f"{text!r} is an empty host range", hint="the first end comes first: [01:04]")
+    head, tail = text[: found.start()], text[found.end() :]
+    return tuple(head + value + rest for value in values for rest in expand(tail))
+
+
+def _resolve(pattern: str, hosts: tuple[str, ...], groups: Mapping[str, tuple[str, ...]], where: str) -> set[str]:
+    # Exclusions and intersections come last whatever their place, as in Ansible.
+    parts = [part.strip() for part in re.split(r"[,:]", pattern) if part.strip()]
+    plain = [part for part in parts if part[0] not in "&!"]
+    chosen = set().union(*(_match(part, hosts, groups, where) for part in plain)) if plain else set(hosts)
+    for part in parts:
+        if part[0] == "&":
+            chosen &= _match(part[1:], hosts, groups, where)
+    for part in parts:
+        if part[0] == "!":
+            chosen -= _match(part[1:], hosts, groups, where)
+    return chosen
+
+
+def _match(part: str, hosts: tuple[str, ...], groups: Mapping[str, tuple[str, ...]], where: str) -> set[str]:
+    if part == "all":
+        return set(hosts)
+    if part.startswith("~"):
+        found = {name for name in hosts if re.search(part[1:], name)}
+    else:
+        found = {name for name in hosts if fnmatch.fnmatchcase(name, part)}
+        for group, members in groups.items():
+            if fnmatch.fnmatchcase(group, part):
+                found |= set(members)
+    if not found:
+        raise ConfigError(f"--limit: {part!r} is no host and no group", where=where, hint=f"hosts: {', '.join(hosts)}")
+    return found

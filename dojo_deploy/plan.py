@@ -1,0 +1,213 @@
+"""A plan: stages of lanes of steps. Pure data, made by a strategy, carried out by the runner, printed by anyone.
+
+A step is the smallest change that can be gated, and undone, on its own. Lanes of a stage run side by side; a stage ends
+when all its lanes have ended. Undoing is: every started step, last first, lane by lane, down to a point of no return.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from dojo_deploy.command import Command
+from dojo_deploy.release import Release
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+
+CONTROLLER = "controller"  # the lane of steps that touch no host of their own
+
+
+@runtime_checkable
+class Action(Protocol):
+    """What a step does from the controller. Must be right when repeated after having done nothing, part or all."""
+
+    def preview(self) -> tuple[str, ...]:
+        """What it will do, line by line, secrets masked; the same lines whether planned or run."""
+
+    def run(self, session: Session) -> None:
+        """Does it, within the step's deadline. Raises a DojoError when it could not."""
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """Commands for the lane's own host; consecutive ones travel together as one host job.
+
+    `idempotent=False` makes the host sync its record before the step, so that it can never run twice.
+    `artifact` gives the first command the release's artifact on its standard input.
+    """
+
+    commands: tuple[Command, ...]
+    idempotent: bool = True
+    artifact: bool = False
+
+    def preview(self) -> tuple[str, ...]:
+        return tuple(str(command) for command in self.commands)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a gate looks at: one host's slot, straight or through the balancer, and the release that must answer."""
+
+    host: str
+    slot: str
+    release: str
+    via: str = "host"  # or "balancer"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Probes and patience. Keys of `gate:` in a strategy file; durations in seconds.
+
+    Failures before `grace` do not count; after it `in_a_row` successes pass and `in_a_row` failures end it; `within`
+    is the deadline of the whole.
+    """
+
+    probes: tuple[str, ...] = ("release", "health")
+    every: float = 1.0
+    grace: float = 10.0
+    within: float = 60.0
+    in_a_row: int = 3
+    target: Target | None = None
+
+    def at(self, target: Target, *, probes: tuple[str, ...] | None = None) -> Gate:
+        """This gate, aimed."""
+        return replace(self, target=target, probes=self.probes if probes is None else probes)
+
+    def preview(self) -> str:
+        aim = f" of {self.target.slot} via {self.target.via}" if self.target else ""
+        return f"{' + '.join(self.probes)}{aim}, {self.in_a_row} in a row within {self.within:g} s"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: `name` is unique in its lane. `undo` must be right if the step did nothing, part or all of it."""
+
+    name: str
+    action: Action | OnHost
+    gate: Gate | None = None
+    undo: Step | None = None
+    point_of_no_return: bool = False
+    deadline: float = 60.0
+    once: bool = False  # once per run, whatever the batches
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One host's steps in order; `host` is CONTROLLER for steps without a host."""
+
+    host: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Lanes side by side. `tolerant`: a failed lane counts against `max_failures` instead of ending the run."""
+
+    name: str
+    lanes: tuple[Lane, ...]
+    tolerant: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run will do, and what to say before it does it."""
+
+    strategy: str
+    release: Release
+    stages: tuple[Stage, ...]
+    slot: str = ""
+    notes: tuple[str, ...] = ()  # gaps and risks, in words
+    max_failures: int = 0
+    on_failure: str = "rollback"  # or "halt"
+
+    def __post_init__(self) -> None:
+        ids = [step_id for step_id, _, _, _ in self.steps()]
+        if len(ids) != len(set(ids)):
+            raise ValueError(f"step ids are not unique: {sorted({name for name in ids if ids.count(name) > 1})}")
+
+    def steps(self) -> Iterator[tuple[str, Stage, Lane, Step]]:
+        """Every step with its id, in order."""
+        for stage in self.stages:
+            for lane in stage.lanes:
+                for step in lane.steps:
+                    yield step_id(stage, lane, step), stage, lane, step
+
+    def as_dict(self) -> dict[str, object]:
+        """Everything, for JSON: secrets masked, order kept."""
+        return {
+            "strategy": self.strategy,
+            "release": self.release.id,
+            "slot": self.slot,
+            "notes": list(self.notes),
+            "max_failures": self.max_failures,
+            "on_failure": self.on_failure,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "tolerant": stage.tolerant,
+                    "lanes": [
+                        {"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes
+                    ],
+                }
+                for stage in self.stages
+            ],
+        }
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the plan's canonical JSON: a resume goes on only with the very same plan."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
+
+    def outline(self, *, commands: bool = False) -> str:
+        """The plan as text; with `commands`, every command of every host."""
+        lines = [f"{self.strategy} {self.release.id}".rstrip()]
+        lines += [f"  ! {note}" for note in self.notes]
+        for stage in self.stages:
+            lines.append(f"  {stage.name}")
+            for lane in stage.lanes:
+                lines.append(f"    {lane.host}")
+                for step in lane.steps:
+                    lines += [f"      {line}" for line in _outline(step, commands=commands)]
+        return "\n".join(lines)
+
+
+def step_id(stage: Stage, lane: Lane, step: Step) -> str:
+    return f"{stage.name}/{lane.host}/{step.name}"
+
+
+def each(hosts: Iterable[str], steps: Callable[[str], Iterable[Step]]) -> tuple[Lane, ...]:
+    """A lane per host."""
+    return tuple(Lane(host, tuple(steps(host))) for host in hosts)
+
+
+def controller(*steps: Step) -> tuple[Lane, ...]:
+    """The controller's own lane, on its own."""
+    return (Lane(CONTROLLER, steps),) if steps else ()
+
+
+def _as_dict(step: Step) -> dict[str, object]:
+    return {
+        "name": step.name,
+        "does": list(step.action.preview()),
+        "gate": step.gate.preview() if step.gate else None,
+        "undo": _as_dict(step.undo) if step.undo else None,
+        "point_of_no_return": step.point_of_no_return,
+        "deadline": step.deadline,
+        "once": step.once,
+    }
+
+
+def _outline(step: Step, *, commands: bool) -> Iterator[str]:
+    marks = [word for word, on in (("once", step.once), ("no return", step.point_of_no_return)) if on]
+    yield step.name + (f" ({', '.join(marks)})" if marks else "")
+    if commands:
+        for line in step.action.preview():
+            yield from (f"  $ {part}" if not number else f"    {part}" for number, part in enumerate(line.split("\n")))
+    if step.gate:
+        yield f"  gate: {step.gate.preview()}"
+    if commands and step.undo:
+        yield f"  undo: {step.undo.name}"
