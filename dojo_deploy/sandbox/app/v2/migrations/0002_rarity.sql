@@ -1,0 +1,1 @@
+ALTER TABLE cards ADD COLUMN rarity text NOT NULL DEFAULT 'common';
