@@ -119,7 +119,7 @@ class Warned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadMeasured(Event):
-    """What users saw during the run. `answers`: release -> [first second, last second, requests]; 0 is the run's start."""
+    """What users saw during the run. `answers`: release -> [first second, last second, requests]; 0: its start."""
 
     requests: int
     failures: int
