@@ -123,6 +123,8 @@ class Plan:
     notes: tuple[str, ...] = ()  # gaps and risks, in words
     max_failures: int = 0
     on_failure: str = "rollback"  # or "halt"
+    on_interrupt: str = "halt"  # or "rollback"
+    after_failure: tuple[Stage, ...] = ()  # hooks, once everything has been undone
 
     def __post_init__(self) -> None:
         ids = [step_id for step_id, _, _, _ in self.steps()]
@@ -145,16 +147,8 @@ class Plan:
             "notes": list(self.notes),
             "max_failures": self.max_failures,
             "on_failure": self.on_failure,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "tolerant": stage.tolerant,
-                    "lanes": [
-                        {"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes
-                    ],
-                }
-                for stage in self.stages
-            ],
+            "stages": [_stage_as_dict(stage) for stage in self.stages],
+            "after_failure": [_stage_as_dict(stage) for stage in self.after_failure],
         }
 
     @property
@@ -187,6 +181,11 @@ def each(hosts: Iterable[str], steps: Callable[[str], Iterable[Step]]) -> tuple[
 def controller(*steps: Step) -> tuple[Lane, ...]:
     """The controller's own lane, on its own."""
     return (Lane(CONTROLLER, steps),) if steps else ()
+
+
+def _stage_as_dict(stage: Stage) -> dict[str, object]:
+    lanes = [{"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes]
+    return {"name": stage.name, "tolerant": stage.tolerant, "lanes": lanes}
 
 
 def _as_dict(step: Step) -> dict[str, object]:

@@ -1,0 +1,104 @@
+"""The operator's own commands as steps: planned, printed, gated by their exit status, journalled and undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dojo_deploy.command import Command
+from dojo_deploy.errors import ConfigError, RunFailedError
+from dojo_deploy.plan import CONTROLLER, Action, Lane, OnHost, Stage, Step
+from dojo_deploy.release import Placement
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+
+PHASES = ("run", "prepare", "migrate", "batch", "finish")
+MOMENTS = ("before", "after", "on_failure")
+PLACES = ("controller", "once", "each")
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Keys of an entry of `hooks:` in a strategy file.
+
+    `on`: `controller`, `once` (the first host of the phase) or `each` host of the phase; `deadline` in seconds; a hook
+    that must never run twice after a crash says `idempotent: false`. `on_failure` hooks run after undoing.
+    """
+
+    run: str
+    phase: str = "run"
+    when: str = "before"
+    on: str = "controller"
+    name: str = ""
+    deadline: float = 60.0
+    undo: str = ""
+    idempotent: bool = True
+
+    def __post_init__(self) -> None:
+        for value, allowed in ((self.phase, PHASES), (self.when, MOMENTS), (self.on, PLACES)):
+            if value not in allowed:
+                raise ConfigError(f"a hook has no {value!r}", hint=f"one of: {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class OnController:
+    """A line run on the machine that deploys."""
+
+    command: Command
+    deadline: float
+    idempotent: bool = True
+
+    def preview(self) -> tuple[str, ...]:
+        return (str(self.command),)
+
+    def run(self, session: Session) -> None:
+        done = session.shell(CONTROLLER).run(self.command, within=self.deadline)
+        for line in done.text.splitlines():
+            session.say(line)
+        if not done.ok:
+            raise RunFailedError(f"hook ended {done.status}: {done.complaint}")
+
+
+def stages(hooks: Iterable[Hook], phase: str, when: str, places: tuple[Placement, ...]) -> tuple[Stage, ...]:
+    """The stages that the hooks of one moment make, in the order in which they are written."""
+    chosen = [hook for hook in hooks if (hook.phase, hook.when) == (phase, when)]
+    return tuple(
+        Stage(f"{when} {phase}: {hook.name or number}", _lanes(hook, places)) for number, hook in enumerate(chosen, 1)
+    )
+
+
+def failure_stages(hooks: Iterable[Hook], places: tuple[Placement, ...]) -> tuple[Stage, ...]:
+    """What runs when everything has been undone, whatever phase it names."""
+    chosen = tuple(hook for hook in hooks if hook.when == "on_failure")
+    return tuple(
+        Stage(f"on failure: {hook.name or number}", _lanes(hook, places)) for number, hook in enumerate(chosen, 1)
+    )
+
+
+def steps(hooks: Iterable[Hook], when: str, place: Placement) -> tuple[Step, ...]:
+    """The `batch` hooks that run on each host, as steps of that host's lane."""
+    chosen = [hook for hook in hooks if (hook.phase, hook.when, hook.on) == ("batch", when, "each")]
+    return tuple(_step(hook, place, f"{when} batch: {hook.name or number}") for number, hook in enumerate(chosen, 1))
+
+
+def _lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
+    name = hook.name or "hook"
+    if hook.on == "controller":
+        return (Lane(CONTROLLER, (_step(hook, places[0], name),)),)
+    chosen = places[:1] if hook.on == "once" else places
+    return tuple(Lane(place.host.name, (_step(hook, place, name),)) for place in chosen)
+
+
+def _step(hook: Hook, place: Placement, name: str) -> Step:
+    undo = Step(f"undo {name}", _action(hook, place, hook.undo), deadline=hook.deadline) if hook.undo else None
+    return Step(name, _action(hook, place, hook.run), undo=undo, deadline=hook.deadline, once=hook.on != "each")
+
+
+def _action(hook: Hook, place: Placement, line: str) -> Action | OnHost:
+    if hook.on == "controller":
+        hidden = ("HOST", "RELEASE_DIR", "CURRENT", "SHARED_DIR", "PORT")
+        values = {name: value for name, value in place.variables.items() if name not in hidden}
+        return OnController(Command.shell(line, env=values), hook.deadline, hook.idempotent)
+    return OnHost((Command.shell(line, env=place.variables),), idempotent=hook.idempotent)

@@ -1,0 +1,164 @@
+"""Bringing a release onto a host, and taking old ones away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from dojo_deploy.command import Command, Word, quote
+from dojo_deploy.inventory import App
+from dojo_deploy.plan import OnHost, Step
+from dojo_deploy.release import Placement, Release
+from dojo_deploy.secrets import Secret
+
+# Unpacked beside its place and renamed: a release folder without `.dojo/complete` never exists under its own name.
+UNPACK = """\
+set -eu
+umask 022
+rm -rf "$DIR.partial"
+mkdir -p "$RELEASES" "$SHARED"
+mkdir "$DIR.partial"
+cat > "$DIR.partial.tgz"
+echo "$SHA256  $DIR.partial.tgz" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
+tar -xpzf "$DIR.partial.tgz" --no-same-owner -C "$DIR.partial"
+rm -rf "$DIR.partial.tgz" "$DIR.partial/.dojo"
+mkdir -m 700 "$DIR.partial/.dojo"
+"""
+COMPLETE = """\
+set -eu
+echo "$RELEASE" > "$DIR.partial/REVISION"
+echo "$SHA256" > "$DIR.partial/.dojo/complete"
+rm -rf "$DIR"
+mv -T "$DIR.partial" "$DIR"
+"""
+# The release is renamed first: an interrupted removal leaves no folder that looks like a release.
+DISCARD = """\
+set -eu
+rm -rf "$DIR.partial" "$DIR.partial.tgz"
+[ -e "$DIR" ] || exit 0
+for link in "$SLOTS"/*/current; do
+  [ "$(readlink "$link" 2>/dev/null)" != "$DIR" ] || { echo "kept: $link names it"; exit 0; }
+done
+mv -T "$DIR" "$DIR.partial"
+rm -rf "$DIR.partial"
+"""
+
+
+def stage(place: Placement, release: Release, *, present: bool, deadline: float = 300.0) -> Step:
+    """Puts the release on the host with its environment and its shared files; changes nothing that runs.
+
+    `present`: the host already has this very artifact, so only its environment is written anew.
+    """
+    if present:
+        return Step("refresh environment", OnHost(_environment(place, folder=place.layout.release(release.id))))
+    folder = place.layout.release(release.id)
+    values = {
+        "DIR": folder,
+        "RELEASE": release.id,
+        "RELEASES": place.layout.releases,
+        "SHARED": place.layout.shared,
+        "SHA256": release.sha256,
+    }
+    commands = (
+        Command.shell(UNPACK, env=values),
+        *_link(place, folder=f"{folder}.partial"),
+        *_environment(place, folder=f"{folder}.partial"),
+        Command.shell(COMPLETE, env=values),
+    )
+    return Step("stage", OnHost(commands, artifact=True), undo=discard(place, release.id), deadline=deadline)
+
+
+def discard(place: Placement, release: str) -> Step:
+    """Removes a release that no slot uses."""
+    values = {"DIR": place.layout.release(release), "SLOTS": place.layout.slot("")}
+    return Step("discard", OnHost((Command.shell(DISCARD, env=values),)))
+
+
+def prune(place: Placement, *, victims: Iterable[str]) -> Step:
+    """Removes the releases that the plan found to be superfluous."""
+    values = [{"DIR": place.layout.release(name), "SLOTS": place.layout.slot("")} for name in victims]
+    return Step("prune", OnHost(tuple(Command.shell(DISCARD, env=value) for value in values)))
+
+
+def victims(releases: Iterable[str], *, keep: int, protected: Iterable[str], order: Iterable[str]) -> tuple[str, ...]:
+    """Which releases of a host go: all but the `keep` newest by the record's `order`, and never a protected one.
+
+    A release that the record does not know was never finished here; it counts as older than all that it knows.
+    """
+    rank = {name: number for number, name in enumerate(order)}
+    newest_first = sorted(releases, key=lambda name: rank.get(name, -1), reverse=True)
+    return tuple(name for name in newest_first[max(keep, 1) :] if name not in set(protected))
+
+
+def _link(place: Placement, *, folder: str) -> tuple[Command, ...]:
+    lines = []
+    for entry in place.app.shared:
+        name = entry.rstrip("/")
+        source, target = f"{place.layout.shared}/{name}", f"{folder}/{name}"
+        if entry.endswith("/"):
+            lines.append(f"mkdir -p {quote(source)}")
+        if "/" in name:
+            lines.append(f"mkdir -p {quote(target.rpartition('/')[0])}")
+        lines.append(f"rm -rf {quote(target)} && ln -s {quote(source)} {quote(target)}")
+    return (Command.shell(" && ".join(lines)),) if lines else ()
+
+
+def _environment(place: Placement, *, folder: str) -> tuple[Command, ...]:
+    """Writes the application's environment into the release, for shells and for Node: 0600 from the first byte."""
+    return (
+        Command.shell(
+            'set -eu; umask 077; mkdir -p "$META"; printf %s "$AS_SHELL" > "$META/env.sh.new"; '
+            'printf %s "$AS_JSON" > "$META/env.json.new"; '
+            'mv "$META/env.sh.new" "$META/env.sh"; mv "$META/env.json.new" "$META/env.json"',
+            env={
+                "META": f"{folder}/.dojo",
+                "AS_SHELL": Environment(place.app, "sh"),
+                "AS_JSON": Environment(place.app, "json"),
+            },
+        ),
+    )
+
+
+class Environment(Secret):
+    """The application's whole environment as one masked value: `env_file`'s lines, then `env`, which wins."""
+
+    __slots__ = ("app", "form")
+
+    def __init__(self, app: App, form: str) -> None:
+        super().__init__("env", f"{app.name}.{form}")
+        self.app = app
+        self.form = form
+
+    def reveal(self) -> str:
+        values = environment(self.app)
+        if self.form == "json":
+            return json.dumps(values, indent=1)
+        return "".join(f"export {name}={quote(value)}\n" for name, value in values.items())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Environment, (self.app, self.form)
+
+
+def environment(app: App) -> dict[str, str]:
+    """What the application's processes will find in their environment, secrets revealed. Raises ConfigError."""
+    values = parse_env(app.env_file.reveal()) if app.env_file else {}
+    return {**values, **{name: _plain(value) for name, value in app.env.items()}}
+
+
+def parse_env(text: str) -> dict[str, str]:
+    """KEY=value lines as dotenv files have them: `#` comments, `export`, single or double quotes around a value."""
+    values: dict[str, str] = {}
+    for raw in text.splitlines():
+        line = raw.strip().removeprefix("export ").lstrip()
+        if not line or line.startswith("#") or "=" not in line:
+            continue
+        name, _, value = line.partition("=")
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1].replace("\\n", "\n") if value[0] == '"' else value[1:-1]
+        values[name.strip()] = value
+    return values
+
+
+def _plain(value: Word) -> str:
+    return value.reveal() if isinstance(value, Secret) else value

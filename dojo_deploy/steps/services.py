@@ -1,0 +1,102 @@
+"""What runs: proving a release on a side port, switching a slot to it, going back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dojo_deploy.command import Command
+from dojo_deploy.inventory import PROOF
+from dojo_deploy.plan import Gate, OnHost, Step, Target
+from dojo_deploy.release import Placement
+
+# One rename: a reader of the link finds the old release or the new one, never nothing.
+SWITCH = """\
+set -eu
+[ -f "$RELEASE_DIR/.dojo/complete" ] || { echo "$RELEASE_DIR is not a complete release" >&2; exit 1; }
+mkdir -p "${CURRENT%/*}"
+ln -sfn "$RELEASE_DIR" "$CURRENT.$$"
+mv -T "$CURRENT.$$" "$CURRENT"
+echo "$(date -u +%FT%TZ) $COLOUR $RELEASE" >> "$REVISIONS"
+"""
+UNLINK = 'rm -f "$CURRENT"; echo "$(date -u +%FT%TZ) $COLOUR -" >> "$REVISIONS"'
+WRITE = 'set -eu; mkdir -p "${FILE%/*}"; printf %s "$CONTENT" > "$FILE.new"; mv "$FILE.new" "$FILE"'
+
+
+def prove(place: Placement, gate: Gate) -> tuple[Step, ...]:
+    """Starts one instance from the release's own folder on the proof port, holds it to the gate, and ends it again."""
+    manager = place.app.processes.kind
+    if manager is None or not place.host.port(place.app.processes.web, PROOF):
+        return ()
+    proof = replace(place, slot=PROOF)
+    start = manager.prove(proof)
+    if not start:
+        return ()
+    end = Step("end proof", OnHost(manager.unprove(proof)))
+    files = tuple(_write(path, content) for path, content in manager.files(proof).items())
+    target = Target(place.host.name, PROOF, place.release)
+    # The gate is judged first and the proof ended after it; should the gate fail, the undo ends the proof.
+    return (Step("prove", OnHost((*files, *start)), gate=gate.at(target), undo=end), end)
+
+
+def switch(place: Placement, *, back_to: str, gate: Gate) -> Step:
+    """The slot's link and its processes, as one step: apart, an undo would reload before the link is back.
+
+    `back_to` is what was observed; empty on a bare host, where undoing means stopping.
+    """
+    target = Target(place.host.name, place.slot, place.release)
+    deadline = _patience(place)
+    if back_to:
+        old = replace(place, release=back_to)
+        undo = Step(
+            "switch back",
+            OnHost((_link(old), *_start(old))),
+            gate=gate.at(replace(target, release=back_to)),
+            deadline=deadline,
+        )
+    else:
+        undo = Step("stop", OnHost((*_stop(place), _unlink(place))), deadline=deadline)
+    return Step("switch", OnHost((_link(place), *_start(place))), gate=gate.at(target), undo=undo, deadline=deadline)
+
+
+def restart(place: Placement, *, gate: Gate) -> Step:
+    """The same release once more."""
+    target = Target(place.host.name, place.slot, place.release)
+    return Step("restart", OnHost(_start(place)), gate=gate.at(target), deadline=_patience(place))
+
+
+def save(place: Placement) -> tuple[Step, ...]:
+    """What runs now comes back after a reboot."""
+    manager = place.app.processes.kind
+    commands = manager.save(place) if manager else ()
+    return (Step("save processes", OnHost(commands)),) if commands else ()
+
+
+def _link(place: Placement) -> Command:
+    return Command.shell(SWITCH, env={**place.variables, "REVISIONS": place.layout.revisions})
+
+
+def _unlink(place: Placement) -> Command:
+    return Command.shell(UNLINK, env={**place.variables, "REVISIONS": place.layout.revisions})
+
+
+def _start(place: Placement) -> tuple[Command, ...]:
+    manager = place.app.processes.kind
+    if manager is None:
+        return ()
+    files = tuple(_write(path, content) for path, content in manager.files(place).items())
+    return (*files, *manager.start(place))
+
+
+def _stop(place: Placement) -> tuple[Command, ...]:
+    manager = place.app.processes.kind
+    return manager.stop(place) if manager else ()
+
+
+def _write(path: str, content: str) -> Command:
+    return Command.shell(WRITE, env={"FILE": path, "CONTENT": content})
+
+
+def _patience(place: Placement) -> float:
+    """Seconds for starting or reloading: each instance may take its own time to stop and to come up, one by one."""
+    each = place.app.processes.each.values()
+    return 30.0 + sum(process.instances * (process.ready_within + process.stop_within) for process in each)

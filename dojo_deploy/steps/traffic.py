@@ -1,0 +1,67 @@
+"""Taking hosts out of the balancer and putting them back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dojo_deploy.interfaces import Backend, Balancer
+from dojo_deploy.inventory import Host, Inventory
+from dojo_deploy.plan import Step
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+
+
+@dataclass(frozen=True)
+class Drain:
+    """No request is under way to the backend, and none will come."""
+
+    balancer: Balancer
+    backend: Backend
+    pool: tuple[Backend, ...]
+
+    def preview(self) -> tuple[str, ...]:
+        return self.balancer.preview("drain", self.backend)
+
+    def run(self, session: Session) -> None:
+        self.balancer.drain(session, self.backend, self.pool)
+
+
+@dataclass(frozen=True)
+class Restore:
+    """The backend gets its share again."""
+
+    balancer: Balancer
+    backend: Backend
+    pool: tuple[Backend, ...]
+
+    def preview(self) -> tuple[str, ...]:
+        return self.balancer.preview("restore", self.backend)
+
+    def run(self, session: Session) -> None:
+        self.balancer.restore(session, self.backend, self.pool)
+
+
+def drain(site: Inventory, host: Host, slot: str) -> Step:
+    """Takes the host out; undone by putting it back."""
+    return Step("drain", Drain(*_ends(site, host, slot)), undo=Step("restore", Restore(*_ends(site, host, slot))))
+
+
+def restore(site: Inventory, host: Host, slot: str) -> Step:
+    """Puts the host in; undone by taking it out again, so that undoing what came before meets no traffic."""
+    return Step("restore", Restore(*_ends(site, host, slot)), undo=Step("drain", Drain(*_ends(site, host, slot))))
+
+
+def pool(site: Inventory, slot: str) -> tuple[Backend, ...]:
+    """Every backend of the site in a slot, whether this run touches it or not."""
+    web = site.app.processes.web
+    return tuple(
+        Backend(host.name, slot, f"{host.upstream or host.address}:{host.port(web, slot)}")
+        for host in site.group(site.web)
+    )
+
+
+def _ends(site: Inventory, host: Host, slot: str) -> tuple[Balancer, Backend, tuple[Backend, ...]]:
+    backends = pool(site, slot)
+    return site.balancer, next(backend for backend in backends if backend.host == host.name), backends

@@ -1,0 +1,63 @@
+"""Rollback: back to a release that lies on every host already. No build, no registry, no migration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Gate, Lane, Plan, Stage
+from dojo_deploy.release import Observed, Placement, Release
+from dojo_deploy.steps import hooks, services
+from dojo_deploy.steps.hooks import Hook
+from dojo_deploy.steps.rollout import Bake, Rollout, unhealthy_first
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Per batch: drain → switch → gate → restore, to the last release that passed its gates, or to `--to`.
+
+    Faster than a deployment on purpose: everything is on the hosts, and the release has served before.
+    """
+
+    batches: tuple[int | str, ...] = (1, "100%")
+    gate: Gate = Gate()
+    bake: Bake = Bake(first=0.0)
+    hooks: tuple[Hook, ...] = ()
+    on_failure: str = "rollback"
+    limit: str = ""
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        """Raises RefusedError, before any change, when a host does not hold the release."""
+        hosts = unhealthy_first(site.select(self.limit), seen, seen.live)
+        lacking = [host.name for host in hosts if release.id not in seen.hosts[host.name].releases]
+        if lacking:
+            raise RefusedError(
+                f"{release.id} is no longer on {', '.join(lacking)}",
+                hint=f"invoke deploy --ref {release.commit or release.id}",
+            )
+        places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
+        rollout = Rollout(
+            site,
+            seen,
+            self.gate,
+            self.bake,
+            self.hooks,
+            places,
+            change=lambda place: (services.switch(place, back_to=seen.current(place.host.name), gate=self.gate),),
+        )
+        finish = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
+        return Plan(
+            "rollback",
+            release,
+            (
+                *hooks.stages(self.hooks, "run", "before", places),
+                *rollout.stages(self.batches),
+                *((Stage("finish", finish),) if finish else ()),
+                *hooks.stages(self.hooks, "run", "after", places),
+            ),
+            slot=seen.live,
+            notes=rollout.notes(self.batches),
+            on_failure=self.on_failure,
+            after_failure=hooks.failure_stages(self.hooks, places),
+        )

@@ -1,0 +1,142 @@
+"""Rolling: the new release goes to every host first, then batch by batch into service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dojo_deploy.errors import ConfigError, RefusedError
+from dojo_deploy.inventory import Host, Inventory
+from dojo_deploy.plan import Gate, Lane, Plan, Stage, Step
+from dojo_deploy.release import Observed, Placement, Release
+from dojo_deploy.steps import database, hooks, releases, services
+from dojo_deploy.steps.database import Migrate
+from dojo_deploy.steps.hooks import Hook
+from dojo_deploy.steps.rollout import Bake, Rollout, size_of, unhealthy_first
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """Stage everywhere, migrate once, then per batch: prove → drain → switch → gate → restore → bake.
+
+    `batches` is Ansible's `serial`: numbers or percents, the last one repeats. `max_failures` counts over the whole
+    run: a host that fails within it is undone and left drained, and the run ends 30. `prove` starts each release on a
+    side port before its host is drained; `off` for applications that ignore `$PORT`. `on_failure`: rollback or halt.
+    """
+
+    batches: tuple[int | str, ...] = (1, "50%")
+    max_failures: int | str = 0
+    migrate: Migrate | None = None
+    gate: Gate = Gate()
+    bake: Bake = Bake()
+    prove: str = "on"
+    hooks: tuple[Hook, ...] = ()
+    on_failure: str = "rollback"
+    order: str = "unhealthy-first"
+    limit: str = ""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("prove", ("on", "off")),
+            ("on_failure", ("rollback", "halt")),
+            ("order", ("unhealthy-first", "inventory")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{getattr(self, name)!r} is not possible", key=name, hint=" or ".join(allowed))
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        """Raises RefusedError for a missing shared file, a foreign platform, too little room, or a batch too large."""
+        hosts = site.select(self.limit)
+        if self.order == "unhealthy-first":
+            hosts = unhealthy_first(hosts, seen, seen.live)
+        places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
+        _refuse_unfit(site, places, release, seen)
+        rollout = Rollout(
+            site,
+            seen,
+            self.gate,
+            self.bake,
+            self.hooks,
+            places,
+            change=lambda place: (services.switch(place, back_to=seen.current(place.host.name), gate=self.gate),),
+            prelude=lambda place: services.prove(place, self.gate) if self.prove == "on" else (),
+        )
+        before = hooks.stages(self.hooks, "run", "before", places) + hooks.stages(
+            self.hooks, "prepare", "before", places
+        )
+        prepare = Stage("prepare", tuple(Lane(place.host.name, self._stage(place, release, seen)) for place in places))
+        migrate = (
+            Stage("migrate", (Lane(places[0].host.name, (database.migrate(places[0], self.migrate),)),))
+            if self.migrate
+            else None
+        )
+        return Plan(
+            "rolling",
+            release,
+            (
+                *before,
+                prepare,
+                *hooks.stages(self.hooks, "prepare", "after", places),
+                *hooks.stages(self.hooks, "migrate", "before", places),
+                *((migrate,) if migrate else ()),
+                *hooks.stages(self.hooks, "migrate", "after", places),
+                *rollout.stages(self.batches),
+                *hooks.stages(self.hooks, "finish", "before", places),
+                Stage("finish", tuple(Lane(place.host.name, self._finish(place, release, seen)) for place in places)),
+                *hooks.stages(self.hooks, "finish", "after", places),
+                *hooks.stages(self.hooks, "run", "after", places),
+            ),
+            slot=seen.live,
+            notes=rollout.notes(self.batches),
+            max_failures=size_of(self.max_failures, len(places)) if self.max_failures else 0,
+            on_failure=self.on_failure,
+            after_failure=hooks.failure_stages(self.hooks, places),
+        )
+
+    def _stage(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
+        present = seen.hosts[place.host.name].sha256.get(release.id) == release.sha256
+        return (releases.stage(place, release, present=present),)
+
+    def _finish(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
+        found = seen.hosts[place.host.name]
+        good = seen.last_good(other_than=release.id)
+        doomed = releases.victims(
+            {*found.releases, release.id},
+            keep=place.app.keep,
+            protected={release.id, *found.current.values(), *((good.id,) if good else ())},
+            order=[*(known.id for known in seen.known), release.id],
+        )
+        return (*services.save(place), *((releases.prune(place, victims=doomed),) if doomed else ()))
+
+
+def _refuse_unfit(site: Inventory, places: tuple[Placement, ...], release: Release, seen: Observed) -> None:
+    for place in places:
+        host = place.host
+        found = seen.hosts[host.name]
+        _refuse_missing(site, host, found.missing)
+        different = release.platform.differs(found.platform)
+        if different:
+            raise RefusedError(
+                f"{host.name} cannot run {release.id}: {'; '.join(different)}",
+                hint=f"build it there (build.on: {host.name}), or make the host's Node the same",
+            )
+        held = found.sha256.get(release.id)
+        if held and held != release.sha256 and release.id in found.current.values():
+            raise RefusedError(
+                f"{host.name} runs another build of {release.id} than the one at hand",
+                hint="deploy a new commit, or roll back first: a running release is never overwritten",
+            )
+        # The archive and, unpacked, about four times its size, lie there together for a moment.
+        if found.free and found.free < 5 * release.size:
+            raise RefusedError(
+                f"{host.name} has {found.free // 2**20} MiB free where releases go, {5 * release.size // 2**20} are needed",
+                hint=f"lower app.keep, or free some room below {host.root}",
+            )
+
+
+def _refuse_missing(site: Inventory, host: Host, missing: tuple[str, ...]) -> None:
+    if missing:
+        target = f"{host.ssh.user}@{host.address}:{host.root}/shared/{missing[0]}"
+        raise RefusedError(
+            f"{host.name} lacks the shared file {', '.join(missing)}",
+            hint=f"scp -P {host.ssh.port} {missing[0]} {target}",
+        )
