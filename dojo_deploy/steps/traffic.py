@@ -45,7 +45,8 @@ class Restore:
 
 def drain(site: Inventory, host: Host, slot: str) -> Step:
     """Takes the host out; undone by putting it back."""
-    return Step("drain", Drain(*_ends(site, host, slot)), undo=Step("restore", Restore(*_ends(site, host, slot))))
+    back = Step("restore", Restore(*_ends(site, host, slot)), brings_traffic=True)
+    return Step("drain", Drain(*_ends(site, host, slot)), undo=back)
 
 
 def restore(site: Inventory, host: Host, slot: str) -> Step:

@@ -49,7 +49,7 @@ class Rolling:
         if self.order == "unhealthy-first":
             hosts = unhealthy_first(hosts, seen, seen.live)
         places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
-        _refuse_unfit(site, places, release, seen)
+        _refuse_unfit(places, release, seen)
         rollout = Rollout(
             site,
             seen,
@@ -108,11 +108,11 @@ class Rolling:
         return (*services.save(place), *((releases.prune(place, victims=doomed),) if doomed else ()))
 
 
-def _refuse_unfit(site: Inventory, places: tuple[Placement, ...], release: Release, seen: Observed) -> None:
+def _refuse_unfit(places: tuple[Placement, ...], release: Release, seen: Observed) -> None:
     for place in places:
         host = place.host
         found = seen.hosts[host.name]
-        _refuse_missing(site, host, found.missing)
+        _refuse_missing(host, found.missing)
         different = release.platform.differs(found.platform)
         if different:
             raise RefusedError(
@@ -126,14 +126,15 @@ def _refuse_unfit(site: Inventory, places: tuple[Placement, ...], release: Relea
                 hint="deploy a new commit, or roll back first: a running release is never overwritten",
             )
         # The archive and, unpacked, about four times its size, lie there together for a moment.
-        if found.free and found.free < 5 * release.size:
+        needed = 5 * release.size
+        if found.free and found.free < needed:
             raise RefusedError(
-                f"{host.name} has {found.free // 2**20} MiB free where releases go, {5 * release.size // 2**20} are needed",
+                f"{host.name} has {found.free // 2**20} MiB free where releases go, and needs {needed // 2**20}",
                 hint=f"lower app.keep, or free some room below {host.root}",
             )
 
 
-def _refuse_missing(site: Inventory, host: Host, missing: tuple[str, ...]) -> None:
+def _refuse_missing(host: Host, missing: tuple[str, ...]) -> None:
     if missing:
         target = f"{host.ssh.user}@{host.address}:{host.root}/shared/{missing[0]}"
         raise RefusedError(
