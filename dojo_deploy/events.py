@@ -129,6 +129,7 @@ class LoadMeasured(Event):
     answers: Mapping[str, tuple[float, float, int]] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
     counted_from: str = ""  # what the first counted request waited for, on a first deployment
+    skipped: int = 0  # due, but not made: too many were under way
 
 
 @dataclass(frozen=True, kw_only=True)
