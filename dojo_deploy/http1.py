@@ -1,0 +1,115 @@
+"""One HTTP/1.1 request over a connection that somebody else made: a host's own tunnel, or a socket."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import ssl
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Clock, Tunnel
+
+BODY = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Response:
+    """`headers` has lower-case names; `body` is cut at 64 KiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def field(self, dotted: str) -> str | None:
+        return pick(self.body, dotted)
+
+
+def fetch(
+    tunnel: Tunnel, path: str, *, clock: Clock, within: float, headers: Mapping[str, str], method: str = "GET"
+) -> Response:
+    """Asks once and follows nothing. `within` bounds the whole answer in seconds, however slowly it drips.
+
+    Closes the tunnel. Raises OSError: no answer in time, a connection cut short, or something that is not HTTP.
+    """
+    stream = _Stream(tunnel, clock, clock.monotonic() + within)
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    try:
+        stream.send("\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8"))
+        answer = http.client.HTTPResponse(stream, method=method)  # type: ignore[arg-type]
+        answer.begin()
+        body = answer.read(BODY)
+    except http.client.IncompleteRead as exc:
+        raise ConnectionError(f"the answer was cut short after {len(exc.partial)} bytes") from exc
+    except (http.client.HTTPException, ValueError) as exc:
+        raise ConnectionError(f"not an HTTP answer: {type(exc).__name__} {exc}".strip()) from exc
+    finally:
+        tunnel.close()
+    return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+
+
+def fetch_url(url: str, *, clock: Clock, within: float) -> Response:
+    """`fetch` from this machine. Raises OSError."""
+    parts = urllib.parse.urlsplit(url)
+    secure = parts.scheme == "https"
+    address = (parts.hostname or "", parts.port or (443 if secure else 80))
+    started = clock.monotonic()
+    connection = socket.create_connection(address, timeout=within)
+    if secure:
+        try:
+            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=address[0])
+        except OSError:
+            connection.close()
+            raise
+    rest = within - (clock.monotonic() - started)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return fetch(connection, path, clock=clock, within=rest, headers={"Host": parts.netloc.rpartition("@")[2]})
+
+
+def pick(body: bytes, dotted: str) -> str | None:
+    """A field of a JSON document as text (`true`, `3`, `null` as JSON writes them); None where there is none."""
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    for name in dotted.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return None
+        value = value[name]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class _Stream(io.RawIOBase):
+    """What http.client wants of a socket, with one deadline over all reads."""
+
+    def __init__(self, tunnel: Tunnel, clock: Clock, deadline: float) -> None:
+        self._tunnel = tunnel
+        self._clock = clock
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def send(self, data: bytes) -> None:
+        self._tunnel.settimeout(self._rest())
+        self._tunnel.sendall(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._tunnel.settimeout(self._rest())
+        data = self._tunnel.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _rest(self) -> float:
+        rest = self._deadline - self._clock.monotonic()
+        if rest <= 0:
+            raise TimeoutError("timed out")
+        return rest
