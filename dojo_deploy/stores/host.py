@@ -1,0 +1,139 @@
+"""A folder on one of the fleet's own hosts, reached over SSH: a store without anything to set up."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dojo_deploy.command import Command
+from dojo_deploy.errors import ConfigError, ConflictError, LostError, StoreError, TransportError
+from dojo_deploy.interfaces import Session, Shell, Stored
+from dojo_deploy.release import Layout
+from dojo_deploy.stores.envelope import checked, is_key, seal, unseal
+from dojo_deploy.stores.host_script import SCRIPT, Reply, Request, find_reply, new_identity
+from dojo_deploy.stores.host_streams import Chained, Saved
+
+ASK_SECONDS = 30.0
+MOVE_SECONDS = 3600.0
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class PrimaryHost:
+    """Settings: `host`, a name of the inventory (default: the first of the release group), and `path`, absolute."""
+
+    host: str = ""
+    path: str = ""
+
+    def open(self, session: Session) -> HostStore:
+        inventory = session.inventory
+        name = self.host or inventory.group(inventory.web)[0].name
+        if name not in inventory.hosts:
+            raise ConfigError(
+                f"store: no host {name!r}", where=inventory.path, hint=f"one of: {', '.join(inventory.hosts)}"
+            )
+        path = self.path or posixpath.join(Layout(inventory.hosts[name].root).state, "store")
+        if not path.startswith("/"):
+            raise ConfigError(f"store: {path!r} is not absolute", where=inventory.path, key="store.path")
+        return HostStore(session.shell(name), posixpath.join(path, inventory.scope))
+
+    def preview(self) -> str:
+        return f"ssh://{self.host or 'first host'}{self.path or '/<root>/.dojo/store'}"
+
+
+@dataclass(frozen=True)
+class HostStore:
+    """Every operation is one request to the host's script; a put without an answer is asked again, which is safe."""
+
+    shell: Shell
+    base: str
+
+    def get(self, key: str) -> Stored | None:
+        reply, body = self._ask(Request("get", checked(key)))
+        return None if reply.status == "absent" else unseal(key, body)
+
+    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+        sealed = seal(data)
+        want = "absent" if absent else "any" if etag is None else etag or "none"
+        self._ask(Request("put", checked(key), want, sealed.etag, len(sealed.raw)), sealed.raw)
+        return sealed.etag
+
+    def delete(self, key: str) -> None:
+        self._ask(Request("delete", checked(key)))
+
+    def list(self, prefix: str) -> tuple[str, ...]:
+        _, body = self._ask(Request("list"))
+        found = (line.removeprefix("./") for line in body.decode("utf-8", "replace").splitlines())
+        return tuple(sorted(key for key in found if is_key(key) and key.startswith(prefix)))
+
+    def upload(self, key: str, path: Path) -> None:
+        identity, output = new_identity(), bytearray()
+        with _told(key, self.shell), path.open("rb") as file:
+            request = Request("put", checked(key), size=path.stat().st_size)
+            feed = Chained(request.line(identity), file)
+            self.shell.stream(self._command.render(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
+            _judged(key, find_reply(identity, output))
+
+    def download(self, key: str, path: Path) -> bool:
+        identity = new_identity()
+        with _told(key, self.shell), Saved(path, identity) as saved:
+            feed = io.BytesIO(Request("get", checked(key)).line(identity))
+            self.shell.stream(self._command.render(), within=MOVE_SECONDS, stdin=feed, on_output=saved.write)
+            reply = _judged(key, saved.reply)
+            if saved.size != reply.size:
+                raise LostError(f"only {saved.size} of {reply.size} bytes arrived")
+        if reply.status == "absent":
+            path.unlink()
+        return reply.status == "found"
+
+    def close(self) -> None:
+        """The connection is the session's."""
+
+    def _ask(self, request: Request, data: bytes = b"") -> tuple[Reply, bytes]:
+        with _told(request.key, self.shell):
+            for left in reversed(range(TRIES)):
+                identity = new_identity()
+                try:
+                    done = self.shell.run(self._command, within=ASK_SECONDS, stdin=request.line(identity) + data)
+                    reply = find_reply(identity, done.stdout)
+                    if reply is None and done.status:
+                        raise StoreError(f"the store's folder on {self.shell.host.name}: {done.complaint}")
+                    reply = _judged(request.key, reply)
+                    body = done.stdout[reply.start : reply.start + reply.size]
+                    if len(body) != reply.size:
+                        raise LostError(f"only {len(body)} of {reply.size} bytes arrived")
+                    return reply, body
+                except LostError:
+                    if not left:
+                        raise
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    @property
+    def _command(self) -> Command:
+        return Command.of("sh", "-c", SCRIPT, "dojo-store", self.base)
+
+
+def _judged(key: str, reply: Reply | None) -> Reply:
+    if reply is None or reply.status == "torn":
+        raise LostError("no whole answer came")
+    if reply.status == "conflict":
+        raise ConflictError(f"{key} is not in the store as it was expected")
+    if reply.status == "busy":
+        raise StoreError("another process holds the store's .lock on the host", hint="fuser .lock names it")
+    if reply.status == "failed":
+        raise StoreError(f"the host could not write {key}", hint="is its disk full, or the folder not writable?")
+    return reply
+
+
+@contextmanager
+def _told(key: str, shell: Shell) -> Iterator[None]:
+    try:
+        yield
+    except TransportError as exc:
+        raise StoreError(f"the store on {shell.host.name} could not be asked for {key}: {exc.message}") from exc
+    except OSError as exc:
+        raise StoreError(f"{key}: {exc.strerror or exc} ({exc.filename})") from exc
