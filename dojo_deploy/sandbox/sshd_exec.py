@@ -30,14 +30,10 @@ async def run(channel: Channel, shell: str, home: str, env: Mapping[str, str], *
         channel.stderr.write(f"{error}\n".encode())
         channel.exit(UNKNOWN)
         return
-    assert process.stdout and process.stderr
     closed = asyncio.create_task(channel.channel.wait_closed())
     feeder = asyncio.create_task(_feed(channel, process))
-    # As with sshd the channel lives as long as anything holds the command's output, a forgotten child included.
-    output = asyncio.ensure_future(
-        asyncio.gather(_pump(process.stdout, channel.stdout), _pump(process.stderr, channel.stderr), process.wait())
-    )
-    await asyncio.wait([output, closed], return_when=asyncio.FIRST_COMPLETED)
+    output = asyncio.create_task(_until_silent(channel, process))
+    await asyncio.wait({output, closed}, return_when=asyncio.FIRST_COMPLETED)
     if closed.done() or output.exception():
         output.cancel()
         feeder.cancel()
@@ -83,6 +79,12 @@ async def _feed(channel: Channel, process: Process) -> None:
         except (asyncssh.Error, OSError):
             break
     process.stdin.close()
+
+
+async def _until_silent(channel: Channel, process: Process) -> None:
+    """As with sshd, the channel lives as long as anything holds the command's output, a forgotten child included."""
+    assert process.stdout and process.stderr
+    await asyncio.gather(_pump(process.stdout, channel.stdout), _pump(process.stderr, channel.stderr), process.wait())
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:

@@ -17,6 +17,7 @@ from .files import locked
 from .fleet import parse
 from .layout import Layout, cache
 from .proc import Process
+from .services.s3 import S3
 from .start import running
 
 # Of what deployments started on the hosts: PM2's daemons and the apps under them.
@@ -44,6 +45,8 @@ def down(home: Path, *, destroy: bool = False) -> None:
         return
     with locked(layout.lock):
         _end_all(layout)
+        if known := state.load(layout):
+            S3(layout, parse(known)).tidy()
         for record in (layout.home / "run").glob("*"):
             record.unlink()
         if destroy:

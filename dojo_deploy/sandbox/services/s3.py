@@ -26,6 +26,12 @@ from ..waiting import answers, until
 
 BUCKET = "dojo"
 PROBE = "conditional-write-probe"
+# Sockets that it makes whatever TMPDIR says, and that a kill leaves behind: their names' middles, and the ports' names.
+SOCKETS = (
+    ("s3", "s3"),
+    ("filer", "filer"),
+    *((f"{name}-grpc", f"{name}_grpc") for name in ("s3", "filer", "master", "volume")),
+)
 PORTS = {
     "-s3.port": "s3", "-s3.port.grpc": "s3_grpc", "-filer.port": "filer", "-filer.port.grpc": "filer_grpc",
     "-master.port": "master", "-master.port.grpc": "master_grpc", "-volume.port": "volume",
@@ -34,7 +40,8 @@ PORTS = {
 # Without peers=none a restart on old data takes 17 s instead of 2. Each bucket takes several volumes: 8 ran out.
 FLAGS = (
     "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.peers=none", "-filer", "-s3", "-volume.max=100",
-    "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.port.iceberg=0", "-volume.preStopSeconds=0",
+    "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+    "-volume.preStopSeconds=0",
 )  # fmt: skip
 
 
@@ -89,6 +96,11 @@ class S3:
                 return
             raise RefusedError(f"SeaweedFS answered a conditional write with {error}") from error
         raise RefusedError("SeaweedFS ignores If-None-Match: no lock can be built on it", hint=toolchain.INSTALL)
+
+    def tidy(self) -> None:
+        """Remove what a kill leaves behind outside of the sandbox's folder."""
+        for name, port in SOCKETS:
+            Path(f"/tmp/seaweedfs-{name}-{self.fleet.ports[port]}.sock").unlink(missing_ok=True)
 
     @property
     def _config(self) -> Path:
