@@ -111,15 +111,22 @@ function remove(processes) {
 }
 
 function endOrphans() {
-  // Workers in fork mode outlive a daemon that was killed, and hold the port.
+  // Workers in fork mode outlive a daemon that was killed, and hold the port; their own children come up as they end.
+  for (const [signal, seconds] of [['INT', settings.stop_within], ['KILL', 5]]) {
+    const told = new Set();
+    for (const end = Date.now() + seconds * 1000; Date.now() < end; pause(100)) {
+      const left = orphans();
+      if (!left.length) return;
+      for (const pid of left.filter((one) => !told.has(one))) spawnSync('kill', ['-s', signal, pid]);
+      left.forEach((pid) => told.add(pid));
+    }
+  }
+}
+
+function orphans() {
   const marker = `DOJO_PROCESS=${settings.key}`;
   const daemon = isAwake() ? pidOfDaemon() : 0;
-  const orphans = fs.readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && isOrphan(pid, marker, daemon));
-  for (const [signal, seconds] of [['SIGINT', settings.stop_within], ['SIGKILL', 5]]) {
-    const end = Date.now() + seconds * 1000;
-    for (const pid of orphans.filter((one) => isOrphan(one, marker, daemon))) process.kill(Number(pid), signal);
-    while (Date.now() < end && orphans.some((pid) => isOrphan(pid, marker, daemon))) pause(100);
-  }
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOrphan(name, marker, daemon));
 }
 
 function isOrphan(pid, marker, daemon) {

@@ -1,4 +1,4 @@
-"""What tells which of our processes run, and what gives a worker its environment; `SETTINGS` stands for a JSON object."""
+"""What tells which processes run, and what gives each its environment; `SETTINGS` stands for a JSON object."""
 
 # /proc/<pid>/environ is what a process was started with: `DOJO_PROCESS=…` in fork mode, within PM2's JSON in cluster
 # mode. Children of a worker inherit it: they are left out, a worker that outlived its daemon is not.
