@@ -1,0 +1,102 @@
+"""Tables of what is there: the fleet's census, releases, earlier runs. Pure: plain values in, a table out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dojo_deploy.reporters.styled import line
+from dojo_deploy.reporters.text import Redact, counted, inert, named, seconds
+
+COLUMNS = ("current", "running", "health", "balancer", "verdict")
+HEADS = ("link", "processes", "health", "balancer", "verdict")
+MOST_ROWS = 16
+STYLES = {
+    **dict.fromkeys(("consistent", "serving", "done", "live", "ok", "passed"), "green"),
+    **dict.fromkeys(("partial", "drained", "halted", "rolled back", "interrupted", "open"), "yellow"),
+    **dict.fromkeys(("mixed", "unknown", "bad", "failed", "fenced", "unreachable"), "bold red"),
+}
+
+
+def census_table(
+    rows: Mapping[str, Mapping[str, str]],
+    verdict: str,
+    through_balancer: Mapping[str, int] | None = None,
+    *,
+    redact: Redact = str,
+) -> RenderableType:
+    """Which release each host links, runs and answers with; a crowd of equal hosts takes one row."""
+    table = _table("host", *HEADS)
+    for hosts, values in _crowds(rows):
+        table.add_row(named(map(inert, hosts), most=1), *_cells(values, redact))
+    said = line(("the fleet is ", "dim"), (inert(verdict), STYLES.get(verdict, "bold")))
+    total = sum((through_balancer or {}).values())
+    if total:
+        parts = ", ".join(f"{inert(redact(name))} {number:,}" for name, number in (through_balancer or {}).items())
+        said.append_text(line(("  ·  through the balancer ", "dim"), parts, (f" of {counted(total, 'answer')}", "dim")))
+    return Group(table, Text(), said)
+
+
+def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str], *, redact: Redact = str) -> Table:
+    """The record, newest first. `known` has id, ref, commit, passed, bad; `current` is host -> release id."""
+    table = _table("release", "ref", "commit", "gates passed", "on")
+    for release in reversed(tuple(known)):
+        hosts = [inert(host) for host, name in current.items() if name == release["id"]]
+        bad = release.get("bad", "")
+        state = Text(inert(redact(f"bad: {bad}")), "red") if bad else Text(release.get("passed", "")[:16] or "never")
+        if not bad and not release.get("passed"):
+            state.stylize("dim")
+        name = Text(inert(redact(release["id"])), "bold green" if hosts else "")
+        cells = (inert(redact(release.get("ref", ""))), inert(redact(release.get("commit", "")[:10])))
+        table.add_row(name, *map(Text, cells), state, Text(named(hosts), "green"))
+    return table
+
+
+def history_table(runs: Iterable[Mapping[str, object]], *, redact: Redact = str) -> Table:
+    """Runs, newest first as given: run, strategy, release, by, began, verdict, exit_code, seconds; no verdict: open."""
+    table = _table("run", "began", "strategy", "release", "by", "verdict", "took")
+    for run in runs:
+        verdict = str(run.get("verdict") or "open")
+        texts = [inert(redact(str(run.get(key, "")))) for key in ("run", "began", "strategy", "release", "by")]
+        texts[1] = texts[1][:16].replace("T", " ")
+        took = run.get("seconds")
+        shown = seconds(float(took)) if isinstance(took, (int, float)) else ""
+        code = f" ({run['exit_code']})" if run.get("exit_code") else ""
+        table.add_row(*map(Text, texts), Text(inert(verdict + code), STYLES.get(verdict, "")), Text(shown, "dim"))
+    return table
+
+
+def _crowds(rows: Mapping[str, Mapping[str, str]]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:
+    if len(rows) <= MOST_ROWS:
+        return [((host,), values) for host, values in rows.items()]
+    looks = Counter(tuple(values.get(column, "") for column in COLUMNS) for values in rows.values())
+    usual = looks.most_common(1)[0][0]
+    alike = tuple(host for host, values in rows.items() if tuple(values.get(name, "") for name in COLUMNS) == usual)
+    others = [((host,), values) for host, values in rows.items() if host not in set(alike)]
+    shown, rest = others[:MOST_ROWS], others[MOST_ROWS:]
+    crowd = [(alike, dict(zip(COLUMNS, usual, strict=True)))]
+    more = [(tuple(host for (host,), _ in rest), {"verdict": "not shown"})] if rest else []
+    return [*crowd, *shown, *more]
+
+
+def _cells(values: Mapping[str, str], redact: Redact) -> list[Text]:
+    cells = []
+    link = values.get("current", "")
+    for column in COLUMNS:
+        value = values.get(column, "")
+        if column in ("running", "health") and value and value == link:
+            cells.append(Text("same", "dim"))
+        else:
+            cells.append(Text(inert(redact(value)), STYLES.get(value, "")))
+    return cells
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in heads:
+        table.add_column(Text(head), overflow="fold")
+    return table

@@ -1,0 +1,151 @@
+"""An event in words: the lines of a log, each of which can be understood and searched for on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dojo_deploy.events import (
+    CensusTaken,
+    Event,
+    GateFailed,
+    GatePassed,
+    GateRead,
+    LoadMeasured,
+    OutputWritten,
+    PlanMade,
+    RunFinished,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+    StepFinished,
+    StepStarted,
+    UndoStarted,
+    Warned,
+)
+from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds
+
+NEXT = {
+    "halted": ("resume", "abort", "status"),
+    "interrupted": ("resume", "abort", "status"),
+    "mixed": ("status", "resume", "abort"),
+    "fenced": ("status",),
+    "rolled back": ("status",),
+}
+MEANS = {
+    "resume": "go on where it stopped",
+    "abort": "undo what was done",
+    "status": "see what runs where",
+}
+
+
+def sentences(event: Event, *, verbose: bool) -> list[str]:
+    """No line when there is nothing to say; output and every reading only when `verbose`, or when a reading is bad."""
+    if not verbose and (isinstance(event, (OutputWritten, StepStarted)) or (isinstance(event, GateRead) and event.ok)):
+        return []
+    said = _SAID.get(type(event))
+    return said(event) if said else []
+
+
+def load_line(load: LoadMeasured) -> str:
+    """`0 failed of 18,214 · p50 3 ms · p95 12 ms`."""
+    skipped = f" · {load.skipped:,} not made in time" if load.skipped else ""
+    times = f" · p50 {milliseconds(load.p50_ms)} · p95 {milliseconds(load.p95_ms)}" if load.requests else ""
+    return f"{load.failures:,} failed of {load.requests:,}{times}{skipped}"
+
+
+def answers_line(load: LoadMeasured) -> str:
+    """`v1 0.0–14.2 s (9,120), v2 9.8–31.0 s (9,094)`."""
+    return ", ".join(
+        f"{inert(release)} {first:.1f}–{last:.1f} s ({count:,})"
+        for release, (first, last, count) in sorted(load.answers.items(), key=lambda item: item[1][0])
+    )
+
+
+def _run_started(event: RunStarted) -> list[str]:
+    by = f", by {event.by}" if event.by else ""
+    verb = "resumes" if event.resumed else "starts"
+    return [f"run {event.run} {verb}: {event.strategy} {event.release} on {event.scope}{by}"]
+
+
+def _plan_made(event: PlanMade) -> list[str]:
+    stages = event.plan.get("stages", ())
+    steps = sum(len(lane["steps"]) for stage in stages for lane in stage["lanes"])
+    hosts = {lane["host"] for stage in stages for lane in stage["lanes"]}
+    size = f"{counted(len(stages), 'stage')}, {counted(steps, 'step')}, {counted(len(hosts), 'host')}"
+    return [f"plan {event.hash[:12]}: {size}", *(f"note: {note}" for note in event.plan.get("notes", ()))]
+
+
+def _step_started(event: StepStarted) -> list[str]:
+    return [f"{event.step}: starts"]
+
+
+def _step_finished(event: StepFinished) -> list[str]:
+    head = f"{event.step}: {event.outcome}" + (f" after {seconds(event.seconds)}" if event.seconds else "")
+    return [head, *(f"{event.host} │ {line}" for line in _lines(event.detail))]
+
+
+def _gate_read(event: GateRead) -> list[str]:
+    how = "ok" if event.ok else "not ok" if event.counts else "not ok yet"
+    return [f"{event.step}: {event.probe} {how}: {event.detail}"]
+
+
+def _gate_failed(event: GateFailed) -> list[str]:
+    head = f"{event.step}: THE GATE DID NOT PASS after {seconds(event.seconds)}"
+    return [head, *(f"{event.host} │ {line}" for line in _lines(event.cause))]
+
+
+def _gate_passed(event: GatePassed) -> list[str]:
+    return [f"{event.step}: gate passed, {counted(event.readings, 'reading')}, {seconds(event.seconds)}"]
+
+
+def _load_measured(event: LoadMeasured) -> list[str]:
+    lines = [f"requests: {load_line(event)}"]
+    lines += [f"requests: {answers_line(event)}"] if event.answers else []
+    lines += [
+        f"requests: {count:,} × {kind}" for kind, count in sorted(event.errors.items(), key=lambda item: -item[1])
+    ]
+    return [*lines, *([f"requests: counted from {event.counted_from}"] if event.counted_from else [])]
+
+
+def _census_taken(event: CensusTaken) -> list[str]:
+    lines = [f"census: {host}: {_pairs(row)}" for host, row in event.rows.items()]
+    through = ", ".join(f"{release} {count:,}" for release, count in event.through_balancer.items())
+    return [*lines, f"census: {event.verdict}" + (f"; through the balancer {through}" if through else "")]
+
+
+def _run_finished(event: RunFinished) -> list[str]:
+    times = [f"time: {stage} {seconds(took)}" for stage, took in event.stage_seconds.items()]
+    reason = [f"reason: {line}" for line in _lines(event.reason)]
+    hints = NEXT.get(event.verdict, ()) if event.exit_code else ()
+    end = f"run {event.run} ends: {event.verdict}, exit {event.exit_code}, {seconds(event.seconds)}"
+    return [*times, *reason, end, *(f"next: invoke {name}: {MEANS[name]}" for name in hints)]
+
+
+def _lines(text: str) -> list[str]:
+    return text.strip("\n").split("\n") if text.strip() else []
+
+
+def _pairs(row: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in row.items() if value)
+
+
+_SAID: Mapping[type[Event], Callable[[Any], list[str]]] = {
+    RunStarted: _run_started,
+    PlanMade: _plan_made,
+    StageStarted: lambda event: [f"stage {event.stage} starts: {named(event.hosts)}"],
+    StageFinished: lambda event: [
+        f"stage {event.stage} {'ends' if event.ok else 'FAILS'} after {seconds(event.seconds)}"
+    ],
+    StepStarted: _step_started,
+    StepFinished: _step_finished,
+    OutputWritten: lambda event: [f"{event.host} │ {event.line}"],
+    GateRead: _gate_read,
+    GatePassed: _gate_passed,
+    GateFailed: _gate_failed,
+    UndoStarted: lambda event: [f"UNDO starts: {line}" for line in _lines(event.reason) or [""]],
+    Warned: lambda event: [f"WARNING: {line}" for line in _lines(event.text)],
+    LoadMeasured: _load_measured,
+    CensusTaken: _census_taken,
+    RunFinished: _run_finished,
+}

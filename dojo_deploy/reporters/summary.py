@@ -1,0 +1,81 @@
+"""The end of a run: what users saw, where the time went, the verdict, and what to type next."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished
+from dojo_deploy.reporters.census import census_table
+from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line
+from dojo_deploy.reporters.styled import line
+from dojo_deploy.reporters.text import Redact, counted, inert, seconds
+
+SLOWEST = 6
+
+
+def closing(
+    finished: RunFinished, census: CensusTaken | None, load: LoadMeasured | None, *, redact: Redact
+) -> RenderableType:
+    """The closing report."""
+    parts: list[RenderableType] = []
+    if census:
+        parts += [Text(), census_table(census.rows, census.verdict, census.through_balancer, redact=redact), Text()]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    if finished.stage_seconds:
+        table.add_row(Text("time", "dim"), _times(finished))
+    if load:
+        table.add_row(Text("requests", "dim"), _load(load, redact))
+    if table.row_count:
+        parts += [table, Text()]
+    parts.append(_verdict(finished, redact))
+    hints = NEXT.get(finished.verdict, ()) if finished.exit_code else ()
+    if hints:
+        parts.append(_hints(hints))
+    return Padding(Group(*parts), (0, 0, 1, 0))
+
+
+def _load(load: LoadMeasured, redact: Redact) -> Text:
+    text = line((load_line(load), "bold red" if load.failures else ""))
+    if load.requests and not load.failures:
+        text.stylize("green", 0, text.plain.index("failed") + len("failed"))
+    if load.answers:
+        text.append(f"\n{redact(answers_line(load))}", "dim")
+    for kind, count in sorted(load.errors.items(), key=lambda item: -item[1])[:SLOWEST]:
+        text.append(f"\n{count:,} × {inert(redact(kind))}", "red")
+    if load.counted_from:
+        text.append(f"\ncounted from {inert(redact(load.counted_from))}", "dim")
+    return text
+
+
+def _times(finished: RunFinished) -> Text:
+    stages = finished.stage_seconds
+    shown = sorted(stages, key=lambda name: -stages[name])[:SLOWEST] if len(stages) > SLOWEST + 2 else list(stages)
+    text = Text()
+    for name in (name for name in stages if name in shown):
+        text.append_text(line(" · " if text else "", f"{inert(name)} ", (seconds(stages[name]), "bold")))
+    if len(shown) < len(stages):
+        rest = sum(took for name, took in stages.items() if name not in shown)
+        text.append(f" · {counted(len(stages) - len(shown), 'quicker stage')} {seconds(rest)}", "dim")
+    return text
+
+
+def _verdict(finished: RunFinished, redact: Redact) -> Text:
+    good = finished.exit_code == 0
+    style = "bold green" if good else "bold yellow" if finished.exit_code in (20, 130) else "bold red"
+    text = line((f"{'✓' if good else '✗'} {inert(finished.verdict)}", style), f" in {seconds(finished.seconds)}")
+    text.append(f"   exit {finished.exit_code}", "dim")
+    if finished.reason:
+        text.append("\n  " + "\n  ".join(inert(redact(part)) for part in finished.reason.strip().split("\n")))
+    return text
+
+
+def _hints(names: tuple[str, ...]) -> Text:
+    text = Text("  next: ", "dim")
+    for number, name in enumerate(names):
+        text.append_text(
+            line("\n        " if number else "", (f"{f'invoke {name}':<16}", "bold"), (MEANS[name], "dim"))
+        )
+    return text
