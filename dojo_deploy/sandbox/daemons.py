@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dojo_deploy.errors import RefusedError
 
 from . import proc
 from .layout import Layout
 from .proc import Process
+from .waiting import tail
 
 # `setsid --fork` leaves us no child to reap; a shell's `&` would instead hand SIGINT on as ignored, to every command
 # of every host. The record is written before exec: were we killed right here, the next `up` would still find it.
@@ -64,9 +64,3 @@ def orphans(layout: Layout, name: str) -> list[Process]:
         for process in proc.everyone()
         if process.pid != leader.pid and proc.session(process) == leader.pid and proc.folder(process) == layout.home
     ]
-
-
-def tail(log: Path, lines: int = 5) -> str:
-    """Where to read on, and the log's last lines."""
-    text = log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
-    return "\n    ".join([f"see {log}", *text])

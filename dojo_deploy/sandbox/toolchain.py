@@ -20,7 +20,7 @@ from .layout import VERSION, Layout, cache
 
 REACH = (
     "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "http_proxy", "https_proxy", "no_proxy", "npm_config_registry",
+    "http_proxy", "https_proxy", "no_proxy", "npm_config_registry", "npm_config_userconfig",
 )  # fmt: skip
 PM2 = "7.0.4"
 APT = {"git": "git", "setsid": "util-linux"}
@@ -97,9 +97,8 @@ def install(layout: Layout) -> None:
 def _npm_settings() -> str:
     """How npm reaches its registry from here: a host's clean environment knows no proxy, mirror or CA."""
     env = {name: os.environ[name] for name in REACH if name in os.environ}
-    user = Path(os.environ.get("npm_config_userconfig") or Path.home() / ".npmrc")
-    if user.is_file():
-        env["npm_config_userconfig"] = str(user)
+    if (user := Path.home() / ".npmrc").is_file():
+        env.setdefault("npm_config_userconfig", str(user))
     env |= {"npm_config_cache": str(cache() / "npm"), "npm_config_prefer_offline": "true"}
     env |= {f"npm_config_{name}": "false" for name in ("audit", "fund", "update_notifier")}
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())

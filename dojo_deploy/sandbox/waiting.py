@@ -5,17 +5,26 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from dojo_deploy.errors import RefusedError
 
 
-def until(condition: Callable[[], bool], seconds: float, what: str, hint: str = "", every: float = 0.02) -> None:
-    """Return once `condition()` holds. Raises RefusedError after `seconds`, naming `what` was waited for."""
+def until(
+    condition: Callable[[], bool], seconds: float, what: str, log: Path | None = None, every: float = 0.02
+) -> None:
+    """Return once `condition()` holds. Raises RefusedError after `seconds`, telling `what` and its `log`'s end."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise RefusedError(f"waited {seconds:g} s in vain for {what}", hint=hint)
+            raise RefusedError(f"waited {seconds:g} s in vain for {what}", hint=tail(log) if log else "")
         time.sleep(every)
+
+
+def tail(log: Path, lines: int = 5) -> str:
+    """Where to read on, and the log's last lines."""
+    text = log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
+    return "\n    ".join([f"see {log}", *text])
 
 
 def answers(port: int) -> bool:

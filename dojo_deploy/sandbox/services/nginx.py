@@ -10,7 +10,7 @@ from pathlib import Path
 from dojo_deploy.errors import RefusedError
 
 from .. import nginx_site, proc, toolchain
-from ..daemons import Command, tail
+from ..daemons import Command
 from ..files import write_script
 from ..fleet import Fleet
 from ..layout import Layout
@@ -53,7 +53,7 @@ class Nginx:
 
     def settle(self) -> None:
         for app in self.fleet.apps:
-            until(lambda port=app.listen: answers(port), 10, f"{app.name}'s site", tail(self.layout.log(self.name)))  # type: ignore[misc]
+            until(lambda port=app.listen: answers(port), 10, f"{app.name}'s site", self.layout.log(self.name))  # type: ignore[misc]
 
     @property
     def _folder(self) -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dojo_deploy.errors import RefusedError
 
-from .. import toolchain
-from ..daemons import Command, tail
+from .. import proc, toolchain
+from ..daemons import Command
 from ..files import write_secret
 from ..fleet import Fleet
 from ..layout import Layout
@@ -50,6 +50,10 @@ class Postgres:
         return False
 
     def command(self) -> Command:
+        # Those of a killed server leave by themselves; until then a new one refuses the data.
+        until(lambda: not self._stragglers(), 10, "PostgreSQL's old processes to end", self.layout.log(self.name))
+        # Where nobody reaps zombies the old server's pid still seems alive, and the new one would believe that.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
         port = str(self.fleet.ports["postgres"])
         words = (toolchain.postgres() / "postgres", "-D", self._data, "-p", port, *SETTINGS)
         return Command((*_unprivileged(), *map(str, words)), ENV)
@@ -58,7 +62,7 @@ class Postgres:
         return None
 
     def settle(self) -> None:
-        log = tail(self.layout.log(self.name))
+        log = self.layout.log(self.name)
         until(lambda: self._psql("SELECT 1").returncode == 0, 20, "PostgreSQL", log, every=0.05)
         password = self._password(ROLE).read_text()
         sql = [f"""DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}')
@@ -75,6 +79,9 @@ class Postgres:
     @property
     def _data(self) -> Path:
         return self.layout.data("postgres")
+
+    def _stragglers(self) -> list[Process]:
+        return [process for process in proc.everyone() if proc.folder(process) == self._data]
 
     def _password(self, role: str) -> Path:
         return self.layout.secrets / f"postgres-{role}"

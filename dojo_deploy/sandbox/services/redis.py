@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import toolchain
-from ..daemons import Command, tail
+from ..daemons import Command
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
@@ -42,7 +42,7 @@ class Redis:
         return None
 
     def settle(self) -> None:
-        until(self._pong, 15, "Redis", tail(self.layout.log(self.name)))
+        until(self._pong, 15, "Redis", self.layout.log(self.name))
 
     @property
     def _folder(self) -> Path:

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dojo_deploy.errors import RefusedError
 
 from .. import toolchain
-from ..daemons import Command, tail
+from ..daemons import Command
 from ..files import write_secret
 from ..fleet import Fleet
 from ..layout import Layout
@@ -85,9 +85,9 @@ class S3:
 
     def settle(self) -> None:
         log = self.layout.log(self.name)
-        until(lambda: answers(self.fleet.ports["s3"]), 40, "SeaweedFS to listen", tail(log))
+        until(lambda: answers(self.fleet.ports["s3"]), 40, "SeaweedFS to listen", log)
         client = self._client()
-        until(lambda: _writes(client), 40, "SeaweedFS to take a write", tail(log), every=0.1)
+        until(lambda: _writes(client), 40, "SeaweedFS to take a write", log, every=0.1)
         try:
             client.put_object(Bucket=BUCKET, Key=PROBE, Body=b"twice", IfNoneMatch="*")
         except ClientError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import hosts, keys
-from ..daemons import Command, tail
+from ..daemons import Command
 from ..files import write
 from ..fleet import USER, Fleet
 from ..layout import Layout
@@ -61,7 +61,7 @@ class Ssh:
 
     def settle(self) -> None:
         for host in self.fleet.hosts:
-            until(lambda port=host.port: answers(port), 15, f"{host.name}'s SSH", tail(self.layout.log(self.name)))  # type: ignore[misc]
+            until(lambda port=host.port: answers(port), 15, f"{host.name}'s SSH", self.layout.log(self.name))  # type: ignore[misc]
 
     @property
     def _config(self) -> Path:
