@@ -6,6 +6,7 @@ DojoError
 │   └── OpenRunError  10    an earlier run never ended: resume it or abort it first
 ├── LockedError       11    another run holds the lock: names the holder and the lock's age
 ├── FencedError       12    a newer run took over while this one slept: this one changes nothing any more
+├── GateFailedError   20    a gate did not pass; `cause` holds the last readings and what the host said
 ├── RunFailedError    20    failed, undone, and the fleet is consistent again
 ├── MixedFleetError   30    failed, and some host could not be undone or asked: page someone
 ├── InterruptedRunError 130 stopped by a signal between two steps; `resume` or `abort` goes on from there
@@ -67,6 +68,16 @@ class FencedError(DojoError):
     """A newer generation took over: nothing that this process still wants to do may happen."""
 
     exit_code = 12
+
+
+class GateFailedError(DojoError):
+    """A gate did not pass. `cause` is for people: last readings, process state, log tail; many lines."""
+
+    exit_code = 20
+
+    def __init__(self, message: str, *, cause: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.cause = cause
 
 
 class RunFailedError(DojoError):

@@ -105,7 +105,7 @@ class Change:
         """
         written, clock = self._required(), self.session.clock
         deadline = clock.monotonic() + within
-        seen = "it does not answer"
+        seen, hint = "", f"the site's server must `include {self.site.include}/{self.site.scope}/server/*.conf;`"
         while True:
             try:
                 live = self.live()
@@ -114,13 +114,14 @@ class Change:
             else:
                 if live.generation >= written.generation or (or_as and live.serves(or_as) == up):
                     return
+                hint = "" if live.generation else hint
                 seen = f"it answers by generation {live.generation}, not {written.generation}"
             if clock.monotonic() >= deadline:
                 break
             clock.sleep(POLL)
         raise BalancerError(
             f"{self.host}: nginx took the reload, but it is not in effect after {within:g} s: {seen}{self._log()}",
-            hint=f"the site's server must `include {self.site.include}/{self.site.scope}/server/*.conf;`",
+            hint=hint,
         )
 
     def await_complete(self, within: float) -> None:

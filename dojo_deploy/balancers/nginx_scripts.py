@@ -83,9 +83,10 @@ generation=$(date +%s)
 } || { put_back; exit 73; }
 
 dump "$@" || { put_back; cat "$work/said"; exit 20; }
-file=$(pid_file "$@")
-master=$(cat "$file" 2>&1) || { put_back; echo "nginx's pid file: ${master:-$file}"; exit 21; }
-[ -r "/proc/$master/status" ] || { put_back; echo "nginx does not run: no process $master, named by $file"; exit 21; }
+named=$(pid_file "$@")
+master=$(cat "$named" 2>&1) || { put_back; echo "no pid file: ${master:-nginx names none}"; exit 21; }
+# Testing makes an empty pid file where there was none.
+[ -r "/proc/${master:-0}/status" ] || { put_back; echo "nginx does not run: pid '$master' in $named"; exit 21; }
 old=$(grep -ls "^PPid:[[:space:]]*$master\$" /proc/[0-9]*/status | tr -dc '0-9\n' | tr '\n' ' ')
 log=$(setting error_log)
 "$@" -s reload >"$work/said" 2>&1 </dev/null 9>&- || { put_back; cat "$work/said"; exit 21; }

@@ -1,0 +1,47 @@
+"""The operator's own question: a shell line on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dojo_deploy.command import Command
+from dojo_deploy.errors import TransportError
+from dojo_deploy.interfaces import Reading
+from dojo_deploy.probes import aim
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+    from dojo_deploy.plan import Target
+
+GRACE = 2.0  # for a killed command to say so
+
+# What the run says wins over the release's own file: its PORT is that of the live slot, whatever is probed.
+LINE = 'set -a; [ ! -r "$1" ] || . "$1"; set +a; limit=$2; shift 2; exec timeout -k 1 "$limit" env "$@"'
+
+
+@dataclass(frozen=True)
+class CommandProbe:
+    """Keys of a probe with `kind: command`. `run` sees the release's environment and `$RELEASE_DIR`, `$PORT`, ….
+
+    It runs in the release's folder, or in the current one when the target names none; exit status 0 is a success.
+    """
+
+    run: str
+
+    def check(self, session: Session, target: Target, *, within: float) -> Reading:
+        place = aim.place(session, target)
+        layout = place.layout
+        folder = layout.release(place.release) if place.release else layout.current(place.slot)
+        file = layout.env(place.release) if place.release else f"{folder}/.dojo/env.sh"
+        variables = [f"{name}={value}" for name, value in place.variables.items()]
+        words = ("/bin/sh", "-c", LINE, "dojo-probe", file, f"{within:.3f}", *variables, "/bin/sh", "-c", self.run)
+        try:
+            done = session.shell(target.host).run(Command.of(*words, cwd=folder), within=within + GRACE)
+        except TransportError as exc:
+            return aim.lost(exc)
+        lines = (done.text or done.complaint).splitlines()
+        last = aim.excerpt(lines[-1].encode()) if lines else ""
+        if done.status in (124, 137):
+            return Reading(False, f"no end within {within:g} s{': ' if last else ''}{last}")
+        return Reading(done.ok, f"exit status {done.status}: {last}")
