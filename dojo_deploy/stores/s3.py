@@ -53,7 +53,7 @@ class S3:
             logger.setLevel(max(logging.WARNING, logger.level))
         config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
         if self.endpoint:  # others stumble over virtual hosts, and over checksums that they did not ask for
-            strict: Any = {name: "when_required" for name in CHECKSUMS}
+            strict: Any = dict.fromkeys(CHECKSUMS, "when_required")
             config = config.merge(Config(s3={"addressing_style": "path"}, **strict))
         with _told("opened", self.preview()):
             # A session of its own: boto3.client() would share the process's default one, which is not thread-safe.
