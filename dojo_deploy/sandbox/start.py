@@ -15,6 +15,7 @@ from .fleet import design, parse
 from .layout import Layout, cache
 from .proc import Process
 from .services import Service
+from .waiting import Watched
 
 
 def up(home: Path, hosts: int = 3, apps: Sequence[str] = ("tcgdojo",)) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def _bring_up(layout: Layout, service: Service) -> None:
         for orphan in daemons.orphans(layout, service.name):
             orphan.send(signal.SIGKILL)
         daemons.start(layout, service.name, service.command())
-    service.settle()
+    service.settle(Watched(lambda: running(layout, service) is not None, layout.log(service.name)))
 
 
 def _running(layout: Layout, wanted: Iterable[Service]) -> Iterable[tuple[str, Process]]:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from dojo_deploy.errors import RefusedError
 
 
-def until(
-    condition: Callable[[], bool], seconds: float, what: str, log: Path | None = None, every: float = 0.02
-) -> None:
-    """Return once `condition()` holds. Raises RefusedError after `seconds`, telling `what` and its `log`'s end."""
+@dataclass(frozen=True)
+class Watched:
+    """A daemon that is being waited for: `alive` tells whether waiting still makes sense, `log` why it does not."""
+
+    alive: Callable[[], bool]
+    log: Path
+
+    def until(self, condition: Callable[[], bool], seconds: float, what: str, every: float = 0.02) -> None:
+        """Return once `condition()` holds. Raises RefusedError after `seconds`, or as soon as the daemon is gone."""
+        try:
+            until(lambda: not self.alive() or condition(), seconds, what, every)
+        except RefusedError as error:
+            raise RefusedError(error.message, hint=tail(self.log)) from error
+        if not self.alive():
+            raise RefusedError(f"waited for {what}, and its process ended", hint=tail(self.log))
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str, every: float = 0.02) -> None:
+    """Return once `condition()` holds. Raises RefusedError after `seconds`, telling `what` was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise RefusedError(f"waited {seconds:g} s in vain for {what}", hint=tail(log) if log else "")
+            raise RefusedError(f"waited {seconds:g} s in vain for {what}")
         time.sleep(every)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from dojo_deploy import sandbox
+from dojo_deploy.errors import RefusedError
 from dojo_deploy.sandbox import hosts, proc
 from dojo_deploy.sandbox.layout import Layout
 from dojo_deploy.sandbox.proc import Process
@@ -29,8 +31,10 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a sandbox beside the session's."""
     home = tmp_path_factory.mktemp("lifecycle") / "home"
     yield home
+    seen = ports(sandbox.up(home, hosts=1))
     sandbox.down(home, destroy=True)
     assert not home.exists()
+    assert [path for path in Path("/tmp").glob("seaweedfs-*.sock") if int(path.stem.rsplit("-")[-1]) in seen] == []
 
 
 def test_two_at_once_make_one_sandbox(own: Path, state: State) -> None:
@@ -132,6 +136,19 @@ def test_data_survive_down_and_up(own: Path) -> None:
     sandbox.down(own)
     sandbox.up(own, hosts=1)
     assert redis.Redis.from_url(state["redis"]["url"]).get("kept") == b"yes"
+
+
+def test_a_port_taken_meanwhile_is_said_at_once(own: Path) -> None:
+    state = sandbox.up(own, hosts=1)
+    os.kill(state["services"]["redis"]["pid"], signal.SIGKILL)
+    until(lambda: not line(own, "redis")["alive"], 5, "the end of redis")
+    with socket.create_server(("127.0.0.1", state["ports"]["redis"])):
+        start = time.monotonic()
+        with pytest.raises(RefusedError, match=r"(?s)Redis.*already in use"):
+            sandbox.up(own, hosts=1)
+        assert time.monotonic() - start < 10
+    sandbox.up(own, hosts=1)
+    assert all(line["alive"] for line in sandbox.status(own))
 
 
 def test_nothing_is_there_before_it_is_made(tmp_path: Path) -> None:

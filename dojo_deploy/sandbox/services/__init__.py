@@ -9,6 +9,7 @@ from ..daemons import Command
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
+from ..waiting import Watched
 
 
 class Service(Protocol):
@@ -31,8 +32,8 @@ class Service(Protocol):
     def adopt(self) -> Process | None:
         """The running process, when somebody else than `up` started it."""
 
-    def settle(self) -> None:
-        """Return once it is usable. Raises RefusedError after a deadline."""
+    def settle(self, watched: Watched) -> None:
+        """Return once it is usable. Raises RefusedError after a deadline, or when its process ends."""
 
 
 def every(layout: Layout, fleet: Fleet) -> tuple[Service, ...]:

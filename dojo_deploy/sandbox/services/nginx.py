@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dojo_deploy.errors import RefusedError
@@ -15,7 +16,7 @@ from ..files import write_script
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
-from ..waiting import answers, until
+from ..waiting import Watched, answers
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ class Nginx:
             return None
         return process if process and str(self._conf) in proc.command_line(process) else None
 
-    def settle(self) -> None:
+    def settle(self, watched: Watched) -> None:
         for app in self.fleet.apps:
-            until(lambda port=app.listen: answers(port), 10, f"{app.name}'s site", self.layout.log(self.name))  # type: ignore[misc]
+            watched.until(partial(answers, app.listen), 10, f"{app.name}'s site")
 
     @property
     def _folder(self) -> Path:

@@ -18,7 +18,7 @@ from ..files import write_secret
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
-from ..waiting import until
+from ..waiting import Watched, until
 
 ROLE = "dojo"
 OWNER = "postgres"
@@ -51,7 +51,7 @@ class Postgres:
 
     def command(self) -> Command:
         # Those of a killed server leave by themselves; until then a new one refuses the data.
-        until(lambda: not self._stragglers(), 10, "PostgreSQL's old processes to end", self.layout.log(self.name))
+        until(lambda: not self._stragglers(), 10, "PostgreSQL's old processes to end")
         # Where nobody reaps zombies the old server's pid still seems alive, and the new one would believe that.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         port = str(self.fleet.ports["postgres"])
@@ -61,9 +61,8 @@ class Postgres:
     def adopt(self) -> Process | None:
         return None
 
-    def settle(self) -> None:
-        log = self.layout.log(self.name)
-        until(lambda: self._psql("SELECT 1").returncode == 0, 20, "PostgreSQL", log, every=0.05)
+    def settle(self, watched: Watched) -> None:
+        watched.until(lambda: self._psql("SELECT 1").returncode == 0, 20, "PostgreSQL", every=0.05)
         password = self._password(ROLE).read_text()
         sql = [f"""DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}')
                    THEN CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{password}'; END IF; END $$;"""]  # fmt: skip

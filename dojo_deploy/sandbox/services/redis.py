@@ -12,7 +12,7 @@ from ..daemons import Command
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
-from ..waiting import until
+from ..waiting import Watched
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Redis:
     def adopt(self) -> Process | None:
         return None
 
-    def settle(self) -> None:
-        until(self._pong, 15, "Redis", self.layout.log(self.name))
+    def settle(self, watched: Watched) -> None:
+        watched.until(self._pong, 15, "Redis")
 
     @property
     def _folder(self) -> Path:

@@ -22,7 +22,7 @@ from ..files import write_secret
 from ..fleet import Fleet
 from ..layout import Layout
 from ..proc import Process
-from ..waiting import answers, until
+from ..waiting import Watched, answers
 
 BUCKET = "dojo"
 PROBE = "conditional-write-probe"
@@ -83,11 +83,10 @@ class S3:
     def adopt(self) -> Process | None:
         return None
 
-    def settle(self) -> None:
-        log = self.layout.log(self.name)
-        until(lambda: answers(self.fleet.ports["s3"]), 40, "SeaweedFS to listen", log)
+    def settle(self, watched: Watched) -> None:
+        watched.until(lambda: answers(self.fleet.ports["s3"]), 40, "SeaweedFS to listen")
         client = self._client()
-        until(lambda: _writes(client), 40, "SeaweedFS to take a write", log, every=0.1)
+        watched.until(lambda: _writes(client), 40, "SeaweedFS to take a write", every=0.1)
         try:
             client.put_object(Bucket=BUCKET, Key=PROBE, Body=b"twice", IfNoneMatch="*")
         except ClientError as error:

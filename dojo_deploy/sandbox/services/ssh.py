@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .. import hosts, keys
@@ -14,7 +15,7 @@ from ..fleet import USER, Fleet
 from ..layout import Layout
 from ..proc import Process
 from ..sshd import Config, SshHost
-from ..waiting import answers, until
+from ..waiting import Watched, answers
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Ssh:
     def adopt(self) -> Process | None:
         return None
 
-    def settle(self) -> None:
+    def settle(self, watched: Watched) -> None:
         for host in self.fleet.hosts:
-            until(lambda port=host.port: answers(port), 15, f"{host.name}'s SSH", self.layout.log(self.name))  # type: ignore[misc]
+            watched.until(partial(answers, host.port), 15, f"{host.name}'s SSH")
 
     @property
     def _config(self) -> Path:
