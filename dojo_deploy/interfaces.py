@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from dojo_deploy.inventory import Backend as Backend
+
 if TYPE_CHECKING:
     from dojo_deploy.command import Command
     from dojo_deploy.events import Event
@@ -136,21 +138,14 @@ class StoreKind(Protocol):
 
 
 @dataclass(frozen=True)
-class Backend:
-    """What a balancer sends requests to: `address` is `ip:port`."""
-
-    host: str
-    slot: str
-    address: str
-
-
-@dataclass(frozen=True)
 class Answer:
     """One answer through the balancer: who gave it, and what it said."""
 
     status: int
     upstream: str = ""  # `ip:port`, where the balancer tells it
     release: str = ""
+    body: bytes = b""  # its beginning
+    location: str = ""  # of a redirect
 
 
 class Balancer(Protocol):

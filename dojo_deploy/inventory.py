@@ -125,6 +125,15 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Backend:
+    """What a balancer sends requests to: `address` is `ip:port`."""
+
+    host: str
+    slot: str
+    address: str
+
+
+@dataclass(frozen=True)
 class LockSettings:
     """Keys of `lock:`. A holder that renews nothing for `ttl` seconds is taken over."""
 
@@ -145,6 +154,7 @@ class Inventory:
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     url: str = ""  # of the site, through the balancer; what the prober and `via balancer` gates ask
+    probe: float = 0.0  # requests per second that the prober makes during every run; 0: only with --probe
     path: str = ""  # the file this came from
     document: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
 
@@ -158,6 +168,14 @@ class Inventory:
             return tuple(self.hosts[host] for host in self.groups[name])
         except KeyError:
             raise ConfigError(f"no group {name!r}", where=self.path, hint=f"groups: {', '.join(self.groups)}") from None
+
+    def backends(self, slot: str) -> tuple[Backend, ...]:
+        """The web process of every host of the release group, in one slot."""
+        web = self.app.processes.web
+        return tuple(
+            Backend(host.name, slot, f"{host.upstream or host.address}:{host.port(web, slot)}")
+            for host in self.group(self.web)
+        )
 
     def select(self, pattern: str = "") -> tuple[Host, ...]:
         """Hosts of the release group that an Ansible-style pattern names, in inventory order.

@@ -54,15 +54,6 @@ def restore(site: Inventory, host: Host, slot: str) -> Step:
     return Step("restore", Restore(*_ends(site, host, slot)), undo=Step("drain", Drain(*_ends(site, host, slot))))
 
 
-def pool(site: Inventory, slot: str) -> tuple[Backend, ...]:
-    """Every backend of the site in a slot, whether this run touches it or not."""
-    web = site.app.processes.web
-    return tuple(
-        Backend(host.name, slot, f"{host.upstream or host.address}:{host.port(web, slot)}")
-        for host in site.group(site.web)
-    )
-
-
 def _ends(site: Inventory, host: Host, slot: str) -> tuple[Balancer, Backend, tuple[Backend, ...]]:
-    backends = pool(site, slot)
+    backends = site.backends(slot)
     return site.balancer, next(backend for backend in backends if backend.host == host.name), backends

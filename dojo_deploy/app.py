@@ -1,0 +1,256 @@
+"""What the program can do, as functions: the tasks and `from dojo_deploy import …` both end here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from dojo_deploy.conduct import Result, Wishes, conduct, go_on, look_and_plan, site_lanes
+from dojo_deploy.config import find_inventory, load_inventory, load_strategy
+from dojo_deploy.engine import ledger
+from dojo_deploy.engine.census import take_census
+from dojo_deploy.engine.executors import threads
+from dojo_deploy.engine.trail import EventTrail
+from dojo_deploy.errors import ConfigError, RefusedError
+from dojo_deploy.events import CensusTaken, OutputWritten, StageFinished, StageStarted
+from dojo_deploy.interfaces import Strategy
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import CONTROLLER, Plan
+from dojo_deploy.release import Known, Observed, Release
+from dojo_deploy.session import OpenSession, opened, redactor, work_folder
+
+Site = Inventory | str | Path | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A release at hand, or how to find it once the fleet was looked at."""
+
+    release: Release | None = None
+    artifact: Path | None = None
+
+
+def deploy(
+    inventory: Site = None,
+    strategy: str | Strategy = "rolling",
+    *,
+    ref: str = "",
+    artifact: str | Path = "",
+    limit: str = "",
+    overrides: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
+) -> Result:
+    """Builds `ref` (or takes `artifact`) and brings it into service.
+
+    Raises:
+        ConfigError: something is written wrong (2). RefusedError: nothing was changed, and why (10).
+        LockedError: another run holds the lock (11). OpenRunError: an earlier run never ended (10).
+    """
+    with _opened(inventory, bring_up=True) as session:
+        chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        wishes = _complete(session, wishes, limit)
+        trail = EventTrail(session.clock, wishes.subscribers)
+        built = _build(session, trail, ref, artifact)
+        assert built.release
+        release = built.release
+        return conduct(
+            session,
+            chosen,
+            lambda _: release,
+            wishes,
+            trail,
+            artifact=built.artifact,
+            platform=bool(release.platform.node_abi),
+        )
+
+
+def rollback(
+    inventory: Site = None,
+    strategy: str | Strategy = "rollback",
+    *,
+    to: str = "",
+    limit: str = "",
+    overrides: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
+) -> Result:
+    """Brings an earlier release back: `to` (id, commit or ref), or the last one that passed its gates.
+
+    What is left is marked bad in the record. Raises as `deploy`; RefusedError when there is nothing to go back to.
+    """
+    with _opened(inventory) as session:
+        chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        wishes = _complete(session, wishes, limit)
+        trail = EventTrail(session.clock, wishes.subscribers)
+        return conduct(session, chosen, lambda seen: _target(seen, to), wishes, trail, artifact=None, platform=False)
+
+
+def restart(
+    inventory: Site = None,
+    *,
+    limit: str = "",
+    overrides: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
+) -> Result:
+    """Restarts what runs, batch by batch. Raises as `deploy`."""
+    with _opened(inventory) as session:
+        chosen = choose("restart", session.inventory, limit=limit, overrides=overrides)
+        wishes = _complete(session, wishes, limit)
+        trail = EventTrail(session.clock, wishes.subscribers)
+        return conduct(session, chosen, _present, wishes, trail, artifact=None, platform=False)
+
+
+def resume(inventory: Site = None, *, wishes: Wishes | None = None) -> Result:
+    """Goes on with the run that never ended, from this or any other machine. Nothing open: nothing is done."""
+    with _opened(inventory) as session:
+        return go_on(session, _complete(session, wishes, ""), abort=False)
+
+
+def abort(inventory: Site = None, *, wishes: Wishes | None = None) -> Result:
+    """Undoes the run that never ended, from this or any other machine. Nothing open: nothing is done."""
+    with _opened(inventory) as session:
+        return go_on(session, _complete(session, wishes, ""), abort=True)
+
+
+def plan(
+    inventory: Site = None,
+    strategy: str | Strategy = "rolling",
+    *,
+    ref: str = "",
+    artifact: str | Path = "",
+    to: str = "",
+    limit: str = "",
+    overrides: Mapping[str, str] | None = None,
+    wishes: Wishes | None = None,
+) -> Plan:
+    """What a run would do now: looks at the fleet without a lock, plans, and changes nothing.
+
+    A deployment is built for it (the build is kept for the run itself).
+    """
+    with _opened(inventory, bring_up=True) as session:
+        chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        wishes = _complete(session, wishes, limit)
+        trail = EventTrail(session.clock, wishes.subscribers)
+        platform = False
+        if strategy == "rollback":
+            find = lambda seen: _target(seen, to)  # noqa: E731
+        elif strategy == "restart":
+            find = _present
+        else:
+            release = _build(session, trail, ref, artifact).release
+            assert release
+            find = lambda _: release  # noqa: E731
+            platform = bool(release.platform.node_abi)
+        with threads(site_lanes(session)) as executor:
+            return look_and_plan(session, chosen, find, executor, platform=platform)[1]
+
+
+def status(inventory: Site = None) -> CensusTaken:
+    """Which release answers on each host, and through the balancer, now."""
+    with _opened(inventory) as session, threads(site_lanes(session)) as executor:
+        record = ledger.read_record(session.store)
+        site = session.inventory
+        return take_census(session, site.group(site.web), executor, live=record.live)
+
+
+def releases(inventory: Site = None) -> tuple[Known, ...]:
+    """The record: every release that was brought into service or failed to be, newest first."""
+    with _opened(inventory) as session:
+        return tuple(reversed(ledger.read_record(session.store).releases))
+
+
+def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
+    """Runs, newest first, from the store."""
+    with _opened(inventory) as session:
+        return ledger.runs(session.store)
+
+
+def choose(
+    strategy: str | Strategy, site: Inventory, *, limit: str = "", overrides: Mapping[str, str] | None = None
+) -> Strategy:
+    """The strategy by name, or as it is, with the run's limit."""
+    chosen = load_strategy(strategy, site, overrides=overrides or {}) if isinstance(strategy, str) else strategy
+    if not limit:
+        return chosen
+    if "limit" not in {item.name for item in fields(chosen)}:  # type: ignore[arg-type]
+        raise ConfigError(f"{type(chosen).__name__} cannot be limited to some hosts", key="--limit")
+    return replace(chosen, limit=limit)  # type: ignore[type-var]
+
+
+@contextlib.contextmanager
+def _opened(inventory: Site, *, bring_up: bool = False) -> Iterator[OpenSession]:
+    with opened(read(inventory, bring_up=bring_up)) as session:
+        yield session
+
+
+def read(inventory: Site, *, bring_up: bool = False) -> Inventory:
+    """An inventory by name, path or as it is. `bring_up`: start the embedded fleet if it is that one and is down."""
+    if isinstance(inventory, Inventory):
+        return inventory
+    path = find_inventory(str(inventory) if inventory else None)
+    if bring_up:
+        from dojo_deploy.config import sandbox_options
+
+        options = sandbox_options(path)
+        if options is not None:
+            from dojo_deploy.sandbox.inventory import bring_up as start
+
+            start(path, options)
+    return load_inventory(path)
+
+
+def _complete(session: OpenSession, wishes: Wishes | None, limit: str) -> Wishes:
+    return replace(wishes or Wishes(), limit=limit, redact=redactor(session.inventory))
+
+
+def _build(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> Prepared:
+    from dojo_deploy import builds
+
+    site, clock = session.inventory, session.clock
+    cache = work_folder(site) / "artifacts" / site.scope
+    if artifact:
+        taken = builds.adopt(Path(artifact), site, cache=cache)
+        return Prepared(taken.release, taken.path)
+    started = clock.monotonic()
+    trail.emit(StageStarted(stage="build", hosts=(site.app.build.on,)))
+    ok = False
+    try:
+        made = builds.build(
+            site,
+            ref=ref,
+            cache=cache,
+            say=lambda line: trail.emit(OutputWritten(step="build", host=CONTROLLER, line=line)),
+            clock=clock,
+            shells=session.shell,
+        )
+        ok = True
+    finally:
+        trail.emit(StageFinished(stage="build", seconds=round(clock.monotonic() - started, 3), ok=ok))
+    return Prepared(made.release, made.path)
+
+
+def _target(seen: Observed, to: str) -> Release:
+    present = _present(seen).id
+    if not to:
+        good = seen.last_good(other_than=present)
+        if good is None:
+            raise RefusedError("the record names no earlier release that passed its gates", hint="invoke releases")
+        return Release(good.id, good.commit, good.ref)
+    for known in reversed(seen.known):
+        if to in (known.id, known.ref, known.commit) or (len(to) >= 6 and known.commit.startswith(to)):
+            return Release(known.id, known.commit, known.ref)
+    if any(to in found.releases for found in seen.hosts.values()):
+        return Release(to)
+    raise RefusedError(f"no release {to!r} in the record, and none on the hosts", hint="invoke releases")
+
+
+def _present(seen: Observed) -> Release:
+    """What most hosts run now."""
+    counted = Counter(current for host in seen.hosts if (current := seen.current(host)))
+    found = counted.most_common(1)
+    name = found[0][0] if found else ""
+    known = next((known for known in seen.known if known.id == name), None)
+    return Release(name, known.commit, known.ref) if known else Release(name)

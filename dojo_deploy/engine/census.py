@@ -1,0 +1,93 @@
+"""Which release answers where: by link, by process, by its own health answer, and through the balancer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import Executor
+
+from dojo_deploy.engine.observe import look
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import CensusTaken
+from dojo_deploy.interfaces import Session
+from dojo_deploy.inventory import Host
+from dojo_deploy.plan import Target
+from dojo_deploy.release import HostSeen
+
+SAMPLES = 12  # answers taken through the balancer
+ASK_WITHIN = 5.0
+
+
+def take_census(
+    session: Session, hosts: Iterable[Host], executor: Executor, *, live: str, samples: int = SAMPLES
+) -> CensusTaken:
+    """Looks at every host afresh. A host that cannot be asked is a row of its own, and makes the verdict mixed.
+
+    `verdict`: consistent (every host runs the one release that its link names), empty (nothing is deployed), or mixed.
+    """
+    futures = {host.name: executor.submit(_row, session, host, live) for host in hosts}
+    rows = {name: future.result() for name, future in futures.items()}
+    site = session.inventory
+    try:
+        backends = tuple(backend for backend in site.backends(live) if backend.host in rows)
+        drained = site.balancer.drained(session, backends) if site.balancer.can_drain else frozenset()
+        for name, row in rows.items():
+            row["balancer"] = ("drained" if name in drained else "serving") if site.balancer.can_drain else "none"
+    except DojoError as exc:
+        for row in rows.values():
+            row["balancer"] = f"unknown: {exc.message}"
+    return CensusTaken(rows=rows, verdict=_verdict(rows), through_balancer=_sample(session, samples))
+
+
+def _row(session: Session, host: Host, live: str) -> dict[str, str]:
+    try:
+        seen = look(session, host, platform=False)
+    except DojoError as exc:
+        return {"current": "?", "running": "?", "health": exc.message, "verdict": "unknown"}
+    current = seen.current.get(live, "")
+    runs = _runs(seen, live)
+    health = _health(session, host, live, current)
+    expected = session.inventory.app.processes.each
+    right = (not expected or set(runs) == {current}) and not health.startswith("sick")
+    return {
+        "current": current or "–",
+        "running": ", ".join(f"{release} ×{count}" for release, count in sorted(runs.items())) or "–",
+        "health": health,
+        "verdict": ("ok" if right else "wrong") if current else "bare",
+    }
+
+
+def _runs(seen: HostSeen, live: str) -> Counter[str]:
+    return Counter(
+        release for key, releases in seen.running.items() if key.startswith(f"{live}/") for release in releases
+    )
+
+
+def _health(session: Session, host: Host, live: str, current: str) -> str:
+    site = session.inventory
+    if not current or not host.port(site.app.processes.web, live):
+        return "–"
+    reading = site.probes["health"].check(session, Target(host.name, live, current), within=ASK_WITHIN)
+    return "ok" if reading.ok else f"sick: {reading.detail}"
+
+
+def _verdict(rows: dict[str, dict[str, str]]) -> str:
+    if all(row["verdict"] == "bare" for row in rows.values()):
+        return "empty"
+    releases = {row["current"] for row in rows.values()}
+    fine = all(row["verdict"] == "ok" and row.get("balancer") in ("serving", "none") for row in rows.values())
+    return "consistent" if fine and len(releases) == 1 else "mixed"
+
+
+def _sample(session: Session, samples: int) -> dict[str, int]:
+    site = session.inventory
+    answers: Counter[str] = Counter()
+    for _ in range(samples):
+        try:
+            answer = site.balancer.answer(session, site.app.health)
+        except DojoError:
+            return {}
+        if answer is None:
+            return {}
+        answers[answer.release or f"status {answer.status}"] += 1
+    return dict(answers)

@@ -1,0 +1,149 @@
+"""A look at every host: read-only, one round trip each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from dojo_deploy.builds.platform import PLATFORM, parse_platform
+from dojo_deploy.command import Command, quote
+from dojo_deploy.errors import TransportError
+from dojo_deploy.interfaces import Session
+from dojo_deploy.inventory import BLUE, Host, Inventory
+from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Platform
+
+LOOK_WITHIN = 30.0
+# The nearest folder that exists stands for one that does not yet: the free space is the same.
+LOOK = """\
+printf '@clock %s\\n' "$(date +%s.%N)"
+here=$ROOT; while [ ! -d "$here" ] && [ "$here" != / ]; do here=${here%/*}; here=${here:-/}; done
+df -Pk "$here" | { read -r _; read -r _ _ _ free _; printf '@free %s\\n' "$free"; }
+for link in "$ROOT"/slots/*/current; do
+  [ -L "$link" ] || continue
+  slot=${link%/current}; printf '@current %s %s\\n' "${slot##*/}" "$(readlink "$link")"
+done
+for mark in "$ROOT"/releases/*/.dojo/complete; do
+  [ -f "$mark" ] || continue
+  read -r sha < "$mark"; folder=${mark%/.dojo/complete}; printf '@release %s %s\\n' "${folder##*/}" "$sha"
+done
+[ ! -f "$ROOT/.dojo/fence" ] || { read -r line < "$ROOT/.dojo/fence"; printf '@fence %s\\n' "$line"; }
+"""
+
+
+def observe(
+    session: Session,
+    hosts: Iterable[Host],
+    executor: Executor,
+    *,
+    known: tuple[Known, ...] = (),
+    live: str = "",
+    platform: bool = True,
+    optional: frozenset[str] = frozenset(),
+) -> Observed:
+    """Looks at `hosts`, all at once, and asks the balancer. Raises the first host's TransportError, naming all that fail.
+
+    `platform`: also ask for what an artifact depends on; it costs a start of Node. `optional`: hosts of which nothing is
+    wanted but whether they serve; one that cannot be asked is left out.
+    """
+    site = session.inventory
+    futures = {host.name: executor.submit(look, session, host, platform=platform) for host in hosts}
+    found: dict[str, HostSeen] = {}
+    failures: list[TransportError] = []
+    for name, future in futures.items():
+        try:
+            found[name] = future.result()
+        except TransportError as exc:
+            if name not in optional:
+                failures.append(exc)
+    if failures:
+        first = failures[0]
+        if len(failures) > 1:
+            first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
+        raise first
+    slot = live or BLUE
+    backends = tuple(backend for backend in site.backends(slot) if backend.host in found)
+    drained = site.balancer.drained(session, backends)
+    return Observed(
+        hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()}, known=known, live=slot
+    )
+
+
+def look(session: Session, host: Host, *, platform: bool = True) -> HostSeen:
+    """One host. Raises TransportError when it cannot be asked."""
+    site = session.inventory
+    before = session.clock.now()
+    done = session.shell(host.name).run(question(site, host, platform=platform), within=LOOK_WITHIN)
+    offset = (before + session.clock.now()) / 2
+    if not done.ok:
+        raise TransportError(f"could not be looked at: {done.complaint}", host=host.name)
+    return answer(host, done.stdout.decode("utf-8", "backslashreplace"), offset)
+
+
+def question(site: Inventory, host: Host, *, platform: bool) -> Command:
+    """The one command that asks a host everything."""
+    layout = Layout(host.root)
+    lines = [LOOK]
+    for entry in site.app.shared:
+        if not entry.endswith("/"):
+            path = f"{layout.shared}/{entry}"
+            lines.append(f"[ -e {quote(path)} ] || printf '@missing %s\\n' {quote(entry)}")
+    if platform:
+        lines.append(f"printf '@platform %s\\n' \"$({PLATFORM})\"")
+    kind = site.app.processes.kind
+    if kind is not None:
+        lines += ["echo @running", str(kind.running(Placement(host, BLUE, "", site.app)))]
+    lines.append("true")
+    return Command.shell("\n".join(lines), env={"ROOT": host.root})
+
+
+def answer(host: Host, text: str, now: float) -> HostSeen:
+    """What the answer says. Lines that are no part of it, such as a greeting, are passed over."""
+    layout = Layout(host.root)
+    current: dict[str, str] = {}
+    sha256: dict[str, str] = {}
+    running: dict[str, tuple[str, ...]] = {}
+    missing: list[str] = []
+    platform, free, clock, open_run, in_running = Platform(), 0, 0.0, "", False
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if in_running:
+            name, _, folder = rest.partition(" ")
+            running[word] = (*running.get(word, ()), _release_of(folder, layout) if name else "")
+        elif word == "@running":
+            in_running = True
+        elif word == "@clock":
+            clock = float(rest) - now
+        elif word == "@free":
+            free = int(rest) * 1024
+        elif word == "@current":
+            slot, _, target = rest.partition(" ")
+            current[slot] = _release_of(target, layout)
+        elif word == "@release":
+            name, _, sha = rest.partition(" ")
+            sha256[name] = sha
+        elif word == "@missing":
+            missing.append(rest)
+        elif word == "@platform":
+            platform = parse_platform(rest)
+        elif word == "@fence":
+            _, _, run, state = (rest.split() + ["", "", "", ""])[:4]
+            open_run = run if state == "open" else ""
+    return HostSeen(
+        host=host.name,
+        current=current,
+        running=running,
+        releases=tuple(sorted(sha256)),
+        sha256=sha256,
+        missing=tuple(missing),
+        platform=platform,
+        free=free,
+        clock=round(clock, 3),
+        open_run=open_run,
+    )
+
+
+def _release_of(folder: str, layout: Layout) -> str:
+    """The release that a folder belongs to; the folder itself when it lies outside `releases/`."""
+    head, _, tail = folder.partition(layout.releases + "/")
+    return tail.split("/", 1)[0] if not head and tail else folder

@@ -1,0 +1,93 @@
+"""What has begun and what has ended so far: in this process, and in earlier sessions of the same run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from dojo_deploy.plan import Lane, OnHost, Plan, Stage, Step, step_id
+
+
+class Progress:
+    """The run's own memory. `began` and `ended` come from the hosts' records and the store's notes, never from intents.
+
+    A step that began and did not end may have done nothing, part or all of its work.
+    """
+
+    def __init__(self, ended: Mapping[str, int | None] | None = None, *, tolerated: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._ended = dict(ended or {})
+        self.earlier = frozenset(self._ended)
+        self._tolerated = set(tolerated)
+        self._closed: set[str] = set()
+
+    def begin(self, step: str) -> None:
+        with self._lock:
+            self._ended.setdefault(step, None)
+
+    def end(self, step: str, status: int) -> None:
+        with self._lock:
+            self._ended[step] = status
+
+    def began(self, step: str) -> bool:
+        with self._lock:
+            return step in self._ended
+
+    def succeeded(self, step: str) -> bool:
+        with self._lock:
+            return self._ended.get(step) == 0
+
+    def tolerate(self, host: str) -> None:
+        """This host failed within `max_failures`: it was undone and takes no further part."""
+        with self._lock:
+            self._tolerated.add(host)
+
+    @property
+    def tolerated(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(self._tolerated)
+
+    def close(self, host: str) -> None:
+        """The host knows that this run has ended there."""
+        with self._lock:
+            self._closed.add(host)
+
+    def reopen(self, host: str) -> None:
+        with self._lock:
+            self._closed.discard(host)
+
+    def is_closed(self, host: str) -> bool:
+        with self._lock:
+            return host in self._closed
+
+    def stage_began(self, stage: Stage) -> bool:
+        return any(self.began(step_id(stage, lane, step)) for lane in stage.lanes for step in lane.steps)
+
+    def touched(self, plan: Plan) -> tuple[str, ...]:
+        """Hosts on which any step of the plan, or any undo, began."""
+        stages = (*plan.stages, *plan.after_failure)
+        lanes = [(stage, lane) for stage in stages for lane in stage.lanes]
+        return tuple(
+            dict.fromkeys(
+                lane.host for stage, lane in lanes if any(self.began(step_id(stage, lane, step)) for step in lane.steps)
+            )
+        )
+
+    def furthest(self, plan: Plan) -> int:
+        """Index of the last stage that began; everything before it is finished. -1 when nothing began."""
+        return max((number for number, stage in enumerate(plan.stages) if self.stage_began(stage)), default=-1)
+
+    def reached(self, stage: Stage, lane: Lane) -> int:
+        """Index of the lane's last step that began; the gates of all before it have passed. -1 when none did."""
+        return max(
+            (number for number, step in enumerate(lane.steps) if self.began(step_id(stage, lane, step))), default=-1
+        )
+
+
+def undo_id(step: str) -> str:
+    return f"{step}~undo"
+
+
+def is_on_host(step: Step) -> bool:
+    """Whether the step is part of a host job; one without commands is only a gate."""
+    return isinstance(step.action, OnHost) and bool(step.action.commands)

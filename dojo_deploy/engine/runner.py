@@ -1,0 +1,142 @@
+"""Carries a plan out: the only thing that runs steps. Writes intent before effect, undoes what failed."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from dojo_deploy.engine.lanes import LaneResult, Run, run_lane
+from dojo_deploy.engine.progress import is_on_host
+from dojo_deploy.engine.undo import close_hosts, undo, undo_lane
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
+from dojo_deploy.plan import CONTROLLER, Lane, Stage
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `verdict`: done, tolerated, rolled back, halted, mixed, interrupted, fenced."""
+
+    verdict: str
+    reason: str = ""
+    broken: dict[str, str] = field(default_factory=dict)
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left to resume or to abort."""
+        return self.verdict in ("done", "tolerated", "rolled back")
+
+
+def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
+    """Runs the plan to its end, or undoes it. `undoing`: an earlier session, or the operator, has decided to undo."""
+    seconds: dict[str, float] = {}
+    if undoing:
+        return _undo(run, executor, undoing, seconds)
+    skip = run.progress.furthest(run.plan)
+    closing = _last_stages(run.plan.stages)
+    for number, stage in enumerate(run.plan.stages):
+        if number < skip:
+            continue
+        failed = _run_stage(run, stage, executor, closing, seconds)
+        if failed:
+            return _after_failure(run, executor, failed, seconds)
+    close_hosts(run, run.progress.touched(run.plan), executor)
+    if run.progress.tolerated:
+        lost = ", ".join(sorted(run.progress.tolerated))
+        return Outcome("tolerated", f"{lost} failed, undone and left out of the balancer", {}, seconds)
+    return Outcome("done", stage_seconds=seconds)
+
+
+def _run_stage(
+    run: Run, stage: Stage, executor: Executor, closing: dict[str, str], seconds: dict[str, float]
+) -> list[LaneResult]:
+    """The failures that end the run; empty when it goes on."""
+    clock = run.session.clock
+    started = clock.monotonic()
+    lanes = [lane for lane in stage.lanes if lane.host not in run.progress.tolerated]
+    run.trail.emit(StageStarted(stage=stage.name, hosts=tuple(lane.host for lane in lanes)))
+    futures = [executor.submit(_lane, run, stage, lane, closing.get(lane.host) == stage.name) for lane in lanes]
+    results = [future.result() for future in futures]
+    failed = [result for result in results if not result.ok]
+    if stage.tolerant and failed and all(result.outcome == "failed" for result in failed):
+        if len(run.progress.tolerated) + len(failed) <= run.plan.max_failures:
+            failed = _tolerate(run, stage, failed, executor)
+    seconds[stage.name] = round(clock.monotonic() - started, 3)
+    run.trail.emit(StageFinished(stage=stage.name, seconds=seconds[stage.name], ok=not failed))
+    return failed
+
+
+def _lane(run: Run, stage: Stage, lane: Lane, closing: bool) -> LaneResult:
+    result = run_lane(run, stage, lane, closing=closing)
+    budget = run.plan.max_failures - len(run.progress.tolerated)
+    if not result.ok and not (stage.tolerant and budget > 0):
+        run.stopping.set()
+    return result
+
+
+def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Executor) -> list[LaneResult]:
+    """Undoes the failed lanes and leaves their hosts drained; those that cannot even be undone end the run."""
+    lanes = {lane.host: lane for lane in stage.lanes}
+    futures = {}
+    for result in failed:
+        run.trail.note("tolerated", host=result.host, reason=result.detail)
+        run.progress.tolerate(result.host)
+        run.trail.emit(Warned(text=f"{result.host} failed within max_failures and is left out: {result.step}"))
+        futures[result.host] = executor.submit(undo_lane, run, stage, lanes[result.host], stay_out=True)
+    worse = []
+    for result in failed:
+        try:
+            futures[result.host].result()
+        except DojoError as exc:
+            worse.append(LaneResult(result.host, "failed", result.step, f"{result.detail}; undoing it: {exc}"))
+    return worse
+
+
+def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], seconds: dict[str, float]) -> Outcome:
+    first = next((result for result in failed if result.outcome not in ("stopped",)), failed[0])
+    reason = f"{first.step}: {first.detail}".strip(": ")
+    if first.outcome == "fenced":
+        return Outcome("fenced", reason, {}, seconds)
+    if all(result.outcome in ("interrupted", "stopped") for result in failed):
+        if run.plan.on_interrupt != "rollback":
+            return Outcome("interrupted", "stopped by a signal", {}, seconds)
+        run.session.cancelled.clear()
+        reason = "stopped by a signal"
+    elif run.plan.on_failure == "halt":
+        return Outcome("halted", reason, {}, seconds)
+    return _undo(run, executor, reason, seconds)
+
+
+def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) -> Outcome:
+    clock = run.session.clock
+    started = clock.monotonic()
+    run.trail.emit(UndoStarted(reason=reason))
+    run.trail.sync()
+    run.trail.note("undo", reason=reason)
+    run.stopping.clear()
+    undone = undo(run, executor)
+    for stage in run.plan.after_failure:
+        for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in stage.lanes]:
+            result = future.result()
+            if not result.ok:
+                run.trail.emit(Warned(text=f"hook {result.step or stage.name}: {result.outcome} {result.detail}"))
+    whole = tuple(host for host in run.progress.touched(run.plan) if host not in undone.broken)
+    close_hosts(run, whole, executor)
+    seconds["undo"] = round(clock.monotonic() - started, 3)
+    if undone.kept:
+        reason = f"{reason}\n(kept: {undone.kept} has no way back; everything after it was undone)"
+    broken = {**undone.broken, **{host: "left out within max_failures" for host in run.progress.tolerated}}
+    if broken:
+        return Outcome("mixed", reason, broken, seconds)
+    return Outcome("rolled back", reason, {}, seconds)
+
+
+def _last_stages(stages: tuple[Stage, ...]) -> dict[str, str]:
+    """Host -> the last stage in which anything runs on it: its last job there can close the run on the host."""
+    return {
+        lane.host: stage.name
+        for stage in stages
+        for lane in stage.lanes
+        if lane.host != CONTROLLER and any(is_on_host(step) for step in lane.steps)
+    }

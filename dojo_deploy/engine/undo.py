@@ -1,0 +1,109 @@
+"""Undoing: every step that began, last first, lane by lane, down to a point of no return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from dojo_deploy.engine.lanes import Run, act, hold_gate, job_step, send_job
+from dojo_deploy.engine.progress import is_on_host, undo_id
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import StepFinished, Warned
+from dojo_deploy.plan import Lane, Stage, Step, step_id
+
+
+@dataclass(frozen=True)
+class Undone:
+    """`broken`: host -> why it could not be brought back; it stays out of the balancer. `kept`: where undoing stopped."""
+
+    broken: dict[str, str]
+    kept: str = ""
+
+
+def undo(run: Run, executor: Executor) -> Undone:
+    """Undoes the run so far. A host whose undo fails, or that cannot be asked, is left as it is from there on."""
+    broken: dict[str, str] = {}
+    for stage in reversed(run.plan.stages):
+        lanes = [lane for lane in stage.lanes if _began(run, stage, lane) and lane.host not in broken]
+        futures = {lane.host: executor.submit(undo_lane, run, stage, lane) for lane in lanes}
+        for host, future in futures.items():
+            try:
+                future.result()
+            except DojoError as exc:
+                broken[host] = str(exc)
+                run.trail.emit(Warned(text=f"{host} could not be undone and stays as it is: {exc}"))
+        for lane in stage.lanes:
+            for step in lane.steps:
+                if step.point_of_no_return and run.progress.began(step_id(stage, lane, step)):
+                    return Undone(broken, kept=step.name)
+    return Undone(broken)
+
+
+def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> None:
+    """Undoes one lane. `stay_out`: all but what would bring requests back. Raises a DojoError at the first failure."""
+    for group in _groups(run, stage, lane, stay_out=stay_out):
+        run.lease.check()
+        name, last = group[-1]
+        assert last.undo
+        if is_on_host(last.undo):
+            jobs = tuple(
+                job_step(undo_id(step_name), step.undo, undoes=step_name) for step_name, step in group if step.undo
+            )
+            names = {undo_id(step_name): step.undo.name for step_name, step in group if step.undo}
+            for result in send_job(run, lane.host, jobs, names, close=False):
+                if result.outcome in ("failed", "interrupted"):
+                    raise DojoError(f"{result.step}: {result.tail or result.outcome}")
+                if result.step == undo_id(name) and result.outcome == "skipped":
+                    break
+            else:
+                _gate(run, name, lane.host, last.undo)
+        else:
+            act(run, lane.host, undo_id(name), last.undo)
+            _gate(run, name, lane.host, last.undo)
+
+
+def close_hosts(run: Run, hosts: tuple[str, ...], executor: Executor) -> None:
+    """Tells every host that the run has ended there; one that cannot be told is a warning, its fence stays open."""
+    open_ = [host for host in hosts if host in run.session.inventory.hosts and not run.progress.is_closed(host)]
+    futures = {host: executor.submit(send_job, run, host, (), {}, close=True) for host in open_}
+    for host, future in futures.items():
+        try:
+            future.result()
+        except DojoError as exc:
+            run.trail.emit(Warned(text=f"{host} does not know that the run has ended: {exc.message}"))
+
+
+def _began(run: Run, stage: Stage, lane: Lane) -> bool:
+    return any(run.progress.began(step_id(stage, lane, step)) for step in lane.steps)
+
+
+def _groups(run: Run, stage: Stage, lane: Lane, *, stay_out: bool) -> Iterator[tuple[tuple[str, Step], ...]]:
+    """Started steps with an undo, backwards; consecutive ones on the host in one group, which ends at a gate."""
+    group: list[tuple[str, Step]] = []
+    for step in reversed(lane.steps):
+        name = step_id(stage, lane, step)
+        if step.point_of_no_return and run.progress.began(name):
+            break
+        if not run.progress.began(name) or step.undo is None or (stay_out and step.undo.brings_traffic):
+            continue
+        if run.progress.succeeded(undo_id(name)) and step.undo.gate is None:
+            run.trail.emit(StepFinished(step=undo_id(name), host=lane.host, name=step.undo.name, outcome="replayed"))
+            continue
+        if not is_on_host(step.undo):
+            if group:
+                yield tuple(group)
+            yield ((name, step),)
+            group = []
+            continue
+        group.append((name, step))
+        if step.undo.gate:
+            yield tuple(group)
+            group = []
+    if group:
+        yield tuple(group)
+
+
+def _gate(run: Run, name: str, host: str, step: Step) -> None:
+    if step.gate:
+        hold_gate(run, undo_id(name), host, step)

@@ -1,0 +1,140 @@
+"""Opens one inventory: connections, store, guards. The composition root of everything that does I/O."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dojo_deploy.clock import SystemClock
+from dojo_deploy.errors import DojoError
+from dojo_deploy.interfaces import Clock, Shell, Store
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import CONTROLLER
+from dojo_deploy.secrets import Redactor, Secret
+from dojo_deploy.transports.local import LocalShell
+
+if TYPE_CHECKING:
+    from dojo_deploy.transports.ssh import Gateways
+
+
+class OpenSession:
+    """One inventory, opened: `Session` for actions and adapters. Close it to close every connection."""
+
+    def __init__(self, inventory: Inventory, *, clock: Clock | None = None) -> None:
+        self.inventory = inventory
+        self.clock: Clock = clock or SystemClock()
+        self.cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._shells: dict[str, Shell] = {CONTROLLER: LocalShell()}
+        self._guards: dict[str, threading.Lock] = {}
+        self._store: Store | None = None
+        self._gateways: Gateways | None = None
+
+    @property
+    def store(self) -> Store:
+        with self._guard("store of the session"):
+            if self._store is None:
+                self._store = self.inventory.store.open(self)
+            return self._store
+
+    def shell(self, host: str) -> Shell:
+        with self._lock:
+            if host not in self._shells:
+                self._shells[host] = self._connect(host)
+            return self._shells[host]
+
+    def guard(self, name: str) -> threading.Lock:
+        return self._guard(f"guard {name}")
+
+    def say(self, line: str) -> None:
+        """Outside of any step nobody listens."""
+
+    def close(self) -> None:
+        """Closes what was opened; a failure to close one thing does not keep the others open."""
+        if self._store is not None:
+            with contextlib.suppress(DojoError):
+                self._store.close()
+        for shell in self._shells.values():
+            with contextlib.suppress(DojoError):
+                shell.close()
+        if self._gateways is not None:
+            self._gateways.close()
+
+    def _guard(self, name: str) -> threading.Lock:
+        with self._lock:
+            return self._guards.setdefault(name, threading.Lock())
+
+    def _connect(self, name: str) -> Shell:
+        from dojo_deploy.transports.ssh import Gateways, connect
+
+        host = self.inventory.hosts[name]
+        if self._gateways is None:
+            self._gateways = Gateways(self.clock)
+        return connect(host, self._gateways, self.clock)
+
+
+class BoundSession:
+    """A session whose `say` belongs to one step."""
+
+    def __init__(self, session: OpenSession, say: Callable[[str], None]) -> None:
+        self._session = session
+        self.say = say
+        self.inventory = session.inventory
+        self.clock = session.clock
+        self.cancelled = session.cancelled
+
+    @property
+    def store(self) -> Store:
+        return self._session.store
+
+    def shell(self, host: str) -> Shell:
+        return self._session.shell(host)
+
+    def guard(self, name: str) -> threading.Lock:
+        return self._session.guard(name)
+
+
+@contextlib.contextmanager
+def opened(inventory: Inventory, *, clock: Clock | None = None) -> Iterator[OpenSession]:
+    """The session for a `with` block."""
+    session = OpenSession(inventory, clock=clock)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def redactor(inventory: Inventory) -> Redactor:
+    """Knows every secret value that the inventory refers to. Raises ConfigError for one that cannot be read."""
+    from dojo_deploy.steps.releases import parse_env
+
+    secrets = set(_secrets(inventory))
+    values = {secret.reveal() for secret in secrets}
+    if inventory.app.env_file:
+        values |= set(parse_env(inventory.app.env_file.reveal()).values())
+    return Redactor(values)
+
+
+def _secrets(value: object) -> Iterator[Secret]:
+    from dataclasses import fields, is_dataclass
+
+    if isinstance(value, Secret):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from _secrets(getattr(value, item.name))
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _secrets(part)
+    elif hasattr(value, "values"):
+        for part in value.values():
+            yield from _secrets(part)
+
+
+def work_folder(inventory: Inventory) -> Path:
+    """Where this controller keeps journals and built artifacts: `.dojo` beside the inventory's folder, else here."""
+    base = Path(inventory.path).resolve().parent if inventory.path else Path.cwd()
+    return (base.parent if base.name == "inventories" else base) / ".dojo"

@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM during a run: the first stops at the next step's edge, the second ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def stops(cancelled: threading.Event, *, say: Callable[[str], None], restore: Callable[[], None]) -> Iterator[None]:
+    """Within the block the first signal sets `cancelled`; a second one restores the terminal and ends the process.
+
+    Signals can only be caught in the main thread; a program that calls from another one handles its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if cancelled.is_set():
+            restore()
+            os._exit(INTERRUPTED)
+        cancelled.set()
+        say(f"{signal.Signals(number).name}: stopping at the next step; once more to stop at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

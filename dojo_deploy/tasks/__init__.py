@@ -1,0 +1,24 @@
+"""The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
+
+changes   deploy, rollback, restart, resume, abort
+reports   status, releases, history
+sandbox   sandbox.up, sandbox.status, sandbox.down
+"""
+
+from invoke import Collection
+
+from dojo_deploy.tasks import changes, reports, sandbox
+
+namespace = Collection(
+    changes.deploy,
+    changes.rollback,
+    changes.restart,
+    changes.resume,
+    changes.abort,
+    reports.status,
+    reports.releases,
+    reports.history,
+    sandbox=Collection.from_module(sandbox),
+)
+
+__all__ = ["namespace"]

@@ -1,0 +1,174 @@
+"""Tasks that change the fleet."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from invoke import Context, Exit
+
+from dojo_deploy.tasks.flags import command, ended, is_dry, overrides
+
+if TYPE_CHECKING:
+    from dojo_deploy.conduct import Result, Wishes
+    from dojo_deploy.inventory import Inventory
+
+PROBE_RATE = 400.0  # requests per second
+
+Run = Callable[["Inventory", "Wishes"], "Result"]
+
+
+@command(
+    "strategy",
+    "inventory",
+    "ref",
+    "artifact",
+    "limit",
+    "dry_run",
+    "set",
+    "probe",
+    "no_probe",
+    "json",
+    "verbose",
+    iterable=("set",),
+)
+def deploy(
+    context: Context,
+    strategy: str = "rolling",
+    inventory: str = "",
+    ref: str = "",
+    artifact: str = "",
+    limit: str = "",
+    dry_run: bool = False,
+    set: Any = None,
+    probe: bool = False,
+    no_probe: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Build a release once and bring it into service, gated and undoable."""
+    from dojo_deploy import app
+
+    values = overrides(set or [])
+    asked: Mapping[str, Any] = {"ref": ref, "artifact": artifact, "limit": limit, "overrides": values}
+    if is_dry(context, dry_run):
+        _show(inventory, strategy, json=json, **asked)
+        return
+    _change(
+        lambda site, wishes: app.deploy(site, strategy, wishes=wishes, **asked),
+        inventory,
+        probe=None if not (probe or no_probe) else not no_probe,
+        json=json,
+        verbose=verbose,
+    )
+
+
+@command("inventory", "to", "limit", "dry_run", "set", "probe", "no_probe", "json", "verbose", iterable=("set",))
+def rollback(
+    context: Context,
+    to: str = "",
+    inventory: str = "",
+    limit: str = "",
+    dry_run: bool = False,
+    set: Any = None,
+    probe: bool = False,
+    no_probe: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Bring back the last release that passed its gates, or --to; no build, no network."""
+    from dojo_deploy import app
+
+    asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": overrides(set or [])}
+    if is_dry(context, dry_run):
+        _show(inventory, "rollback", json=json, **asked)
+        return
+    _change(
+        lambda site, wishes: app.rollback(site, wishes=wishes, **asked),
+        inventory,
+        probe=None if not (probe or no_probe) else not no_probe,
+        json=json,
+        verbose=verbose,
+    )
+
+
+@command("inventory", "limit", "dry_run", "set", "probe", "no_probe", "json", "verbose", iterable=("set",))
+def restart(
+    context: Context,
+    inventory: str = "",
+    limit: str = "",
+    dry_run: bool = False,
+    set: Any = None,
+    probe: bool = False,
+    no_probe: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Restart what runs, batch by batch, without a gap."""
+    from dojo_deploy import app
+
+    asked: Mapping[str, Any] = {"limit": limit, "overrides": overrides(set or [])}
+    if is_dry(context, dry_run):
+        _show(inventory, "restart", json=json, **asked)
+        return
+    _change(
+        lambda site, wishes: app.restart(site, wishes=wishes, **asked),
+        inventory,
+        probe=None if not (probe or no_probe) else not no_probe,
+        json=json,
+        verbose=verbose,
+    )
+
+
+@command("inventory", "json", "verbose")
+def resume(context: Context, inventory: str = "", json: bool = False, verbose: bool = False) -> None:
+    """Go on with the run that never ended, from this machine or any other."""
+    from dojo_deploy import app
+
+    _change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, probe=False, json=json, verbose=verbose)
+
+
+@command("inventory", "reason", "json", "verbose")
+def abort(context: Context, inventory: str = "", reason: str = "", json: bool = False, verbose: bool = False) -> None:
+    """Undo the run that never ended, from this machine or any other."""
+    from dataclasses import replace
+
+    from dojo_deploy import app
+
+    _change(
+        lambda site, wishes: app.abort(site, wishes=replace(wishes, reason=reason)),
+        inventory,
+        probe=False,
+        json=json,
+        verbose=verbose,
+    )
+
+
+def _change(run: Run, inventory: str, *, probe: bool | None, json: bool, verbose: bool) -> None:
+    from dojo_deploy import app
+    from dojo_deploy.conduct import Wishes
+    from dojo_deploy.reporters import choose
+    from dojo_deploy.session import redactor
+
+    with ended(json=json):
+        site = app.read(inventory, bring_up=True)
+        reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
+        rate = site.probe if probe is None else (site.probe or PROBE_RATE) * probe
+        try:
+            result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate))
+        finally:
+            reporter.close()
+    if not result.run and not json:
+        print("nothing is open: no run to resume or to abort")
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+def _show(inventory: str, strategy: str, *, json: bool, **asked: Any) -> None:
+    from dojo_deploy import app
+
+    with ended(json=json):
+        plan = app.plan(inventory, strategy, **asked)
+    print(json_.dumps(plan.as_dict(), indent=2) if json else plan.outline(commands=True))

@@ -1,0 +1,81 @@
+"""Flags that all tasks share: their short forms, their help, and how a task ends."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from invoke import Argument, Context, Exit, Task, task
+
+SHORT = {"inventory": "i", "limit": "l", "dry-run": "C", "strategy": "s", "verbose": "v", "json": "j"}
+HELP = {
+    "inventory": "inventory: a name (production), a path, or $DOJO_INVENTORY; default: the only one, or the sandbox",
+    "strategy": "strategy: a name (rolling), a file in strategies/, or package.module:Class",
+    "ref": "what to build: branch, tag or commit; default: the tip of the default branch",
+    "artifact": "take this .tar.gz of CI's instead of building",
+    "to": "release to go back to: id, commit or ref; default: the last one that passed its gates",
+    "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
+    "dry-run": "print what would be done, and change nothing",
+    "json": "JSON instead of text",
+    "verbose": "every line that hosts print",
+    "set": "a strategy's key for this run only: --set bake.first=3s (repeatable)",
+    "probe": "measure what users see during the run, by a steady load through the balancer",
+    "no-probe": "do not, even where the inventory says so",
+    "reason": "why, for the record",
+}
+
+
+class FlaggedTask(Task):  # type: ignore[misc]
+    """A task whose short flags are the same everywhere, and no others."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        found: list[Argument] = super().get_arguments(ignore_unknown_help)
+        for argument in found:
+            name = argument.name.replace("_", "-")
+            argument.names = (argument.names[0], *([SHORT[name]] if name in SHORT else []))
+        return found
+
+
+def command(*flags: str, iterable: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+    """Declares a task with the shared flags that it takes."""
+    decorate: Callable[[Any], Any] = task(
+        klass=FlaggedTask,
+        help={name: HELP[name] for name in (flag.replace("_", "-") for flag in flags)},
+        iterable=list(iterable),
+        optional=list(optional),
+        auto_shortflags=False,
+    )
+    return decorate
+
+
+@contextmanager
+def ended(*, json: bool = False) -> Iterator[None]:
+    """Turns errors raised on purpose into their message and their exit code."""
+    from dojo_deploy.errors import DojoError
+
+    try:
+        yield
+    except DojoError as exc:
+        if json:
+            print(json_.dumps({"error": type(exc).__name__, "message": exc.message, "exit_code": exc.exit_code}))
+        raise Exit(f"{exc}", code=exc.exit_code) from None
+
+
+def is_dry(context: Context, flag: bool) -> bool:
+    """`--dry-run`, or Invoke's own `--dry`."""
+    return bool(flag or context.config.run.dry)
+
+
+def overrides(pairs: list[str]) -> Mapping[str, str]:
+    """`key=value` pairs. Raises Exit for anything else."""
+    bad = [pair for pair in pairs if "=" not in pair]
+    if bad:
+        raise Exit(f"--set {bad[0]}: wants key=value, such as bake.first=3s", code=2)
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def interactive() -> bool:
+    return sys.stdout.isatty()

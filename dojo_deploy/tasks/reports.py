@@ -1,0 +1,53 @@
+"""Tasks that only look."""
+
+from __future__ import annotations
+
+import json as json_
+from typing import Any
+
+from invoke import Context, Exit
+
+from dojo_deploy.tasks.flags import command, ended
+
+MIXED = 30
+
+
+@command("inventory", "json")
+def status(context: Context, inventory: str = "", json: bool = False) -> None:
+    """Which release answers on each host, and through the balancer; ends 30 for a mixed fleet."""
+    from dojo_deploy import app
+    from dojo_deploy.reporters import census_table
+
+    with ended(json=json):
+        census = app.status(inventory or None)
+    print(json_.dumps(census.as_dict(), indent=2) if json else census_table(census))
+    if census.verdict == "mixed":
+        raise Exit(code=MIXED)
+
+
+@command("inventory", "json")
+def releases(context: Context, inventory: str = "", json: bool = False) -> None:
+    """The record: what was brought into service, what is bad and why."""
+    from dataclasses import asdict
+
+    from dojo_deploy import app
+    from dojo_deploy.reporters import releases_table
+
+    with ended(json=json):
+        known = [asdict(release) for release in app.releases(inventory or None)]
+    _print(known, json=json, table=releases_table)
+
+
+@command("inventory", "json")
+def history(context: Context, inventory: str = "", json: bool = False) -> None:
+    """The runs of this site, newest first, whoever made them."""
+    from dojo_deploy import app
+    from dojo_deploy.reporters import history_table
+
+    with ended(json=json):
+        runs = [dict(run) for run in app.history(inventory or None)]
+    _print(runs, json=json, table=history_table)
+
+
+def _print(rows: list[dict[str, Any]], *, json: bool, table: Any) -> None:
+    print(json_.dumps(rows, indent=2) if json else table(rows))

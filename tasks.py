@@ -1,0 +1,5 @@
+"""Invoke's entry point: `invoke --list`."""
+
+from dojo_deploy.tasks import namespace
+
+__all__ = ["namespace"]
