@@ -1,0 +1,45 @@
+"""Rollback and restart, as their plans read."""
+
+from __future__ import annotations
+
+import pytest
+from tests.sites import NEW, OLD, fleet, site
+
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.release import Release
+from dojo_deploy.strategies import Restart, Rollback
+
+
+def test_a_rollback_neither_stages_nor_migrates() -> None:
+    inventory = site(3)
+    has_both = {"releases": (OLD.id, NEW.id)}
+    seen = fleet(inventory, release=NEW, web1=has_both, web2=has_both, web3=has_both)
+    plan = Rollback().plan(inventory, OLD, seen)
+
+    assert {step.name for _, _, _, step in plan.steps()} == {"drain", "switch", "restore", "save processes"}
+    assert [len(stage.lanes) for stage in plan.stages] == [1, 2, 3]
+
+
+def test_a_release_that_a_host_no_longer_has_is_refused_naming_host_and_way_out() -> None:
+    inventory = site(2)
+    seen = fleet(inventory, release=NEW, web1={"releases": (OLD.id, NEW.id)})
+
+    with pytest.raises(RefusedError, match=r"no longer on web2[\s\S]*invoke deploy --ref 1111"):
+        Rollback().plan(inventory, OLD, seen)
+
+
+def test_a_restart_keeps_each_hosts_own_release() -> None:
+    inventory = site(2)
+    plan = Restart().plan(inventory, Release(""), fleet(inventory, web2={"current": {"blue": "other"}}))
+
+    releases = {
+        lane.host: step.gate.target.release for _, _, lane, step in plan.steps() if step.gate and step.gate.target
+    }
+    assert releases == {"web1": OLD.id, "web2": "other"}
+
+
+def test_nothing_to_restart_is_refused() -> None:
+    inventory = site(2)
+
+    with pytest.raises(RefusedError, match="nothing is deployed"):
+        Restart().plan(inventory, Release(""), fleet(inventory, release=Release("")))

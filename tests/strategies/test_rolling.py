@@ -1,0 +1,193 @@
+"""Rolling, as its plan reads: a diff of these texts is a diff of the deployment."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.sites import NEW, OLD, fleet, site
+
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.plan import Plan, Step
+from dojo_deploy.release import Platform, Release
+from dojo_deploy.steps.rollout import split
+from dojo_deploy.strategies import Bake, Hook, Migrate, Rolling
+
+BARE = Release("")
+
+
+def stages(plan: Plan) -> dict[str, dict[str, list[str]]]:
+    return {
+        stage.name: {lane.host: [step.name for step in lane.steps] for lane in stage.lanes} for stage in plan.stages
+    }
+
+
+def test_code_goes_everywhere_first_then_one_migration_then_batch_by_batch() -> None:
+    inventory = site(3)
+    plan = Rolling(batches=(1, "50%"), migrate=Migrate("npm run migrate"), bake=Bake(first=30, each=0)).plan(
+        inventory, NEW, fleet(inventory)
+    )
+
+    change = ["prove", "end proof", "drain", "switch", "restore"]
+    assert stages(plan) == {
+        "prepare": {"web1": ["stage"], "web2": ["stage"], "web3": ["stage"]},
+        "migrate": {"web1": ["migrate"]},
+        "batch 1 of 3": {"web1": [*change, "bake"]},
+        "batch 2 of 3": {"web2": change},
+        "batch 3 of 3": {"web3": change},
+        "finish": {"web1": ["save processes"], "web2": ["save processes"], "web3": ["save processes"]},
+    }
+    assert plan.notes == ()
+
+
+def test_the_first_release_drains_nothing_and_stops_when_undone() -> None:
+    inventory = site(2)
+    plan = Rolling(batches=("100%",), bake=Bake(0)).plan(inventory, NEW, fleet(inventory, release=BARE))
+
+    assert stages(plan)["batch 1 of 1"]["web1"] == ["prove", "end proof", "switch", "restore"]
+    assert [step.undo.name for _, _, _, step in plan.steps() if step.name == "switch" and step.undo] == ["stop", "stop"]
+
+
+def test_one_host_alone_is_reloaded_in_place_and_the_plan_says_so() -> None:
+    inventory = site(1)
+    plan = Rolling(bake=Bake(0)).plan(inventory, NEW, fleet(inventory))
+
+    assert stages(plan)["batch 1 of 1"]["web1"] == ["prove", "end proof", "switch"]
+    assert plan.notes == ("nothing else serves: hosts are reloaded in place, without being drained",)
+
+
+def test_one_host_alone_that_cannot_reload_without_a_gap_is_refused() -> None:
+    inventory = site(1, mode="fork")
+
+    with pytest.raises(RefusedError, match="every serving host"):
+        Rolling().plan(inventory, NEW, fleet(inventory))
+
+
+def test_without_a_balancer_the_gap_is_said() -> None:
+    inventory = site(2, mode="fork", balancer={"kind": "none"})
+
+    assert Rolling().plan(inventory, NEW, fleet(inventory)).notes == (
+        "no balancer: each host serves nothing while its processes restart",
+    )
+
+
+def test_sick_hosts_go_first() -> None:
+    inventory = site(3)
+    plan = Rolling(batches=(1,)).plan(inventory, NEW, fleet(inventory, web3={"running": {}}))
+
+    assert list(stages(plan)["batch 1 of 3"]) == ["web3"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"missing": ("config.json",)}, "lacks the shared file config.json"),
+        ({"free": 10}, "MiB free"),
+        ({"platform": Platform("Linux", "aarch64")}, "machine: aarch64, built for x86_64"),
+        ({"current": {"blue": NEW.id}, "sha256": {NEW.id: "other"}}, "another build"),
+    ],
+)
+def test_an_unfit_host_is_refused_before_any_change(changes: dict[str, object], said: str) -> None:
+    inventory = site(2)
+    release = Release(NEW.id, sha256=NEW.sha256, size=10**6, platform=Platform("Linux", "x86_64"))
+
+    with pytest.raises(RefusedError, match=said):
+        Rolling().plan(inventory, release, fleet(inventory, web2=changes))
+
+
+def test_an_artifact_that_a_host_has_is_not_sent_again() -> None:
+    inventory = site(2)
+    seen = fleet(inventory, web1={"sha256": {NEW.id: NEW.sha256}, "releases": (OLD.id, NEW.id)})
+
+    assert stages(Rolling().plan(inventory, NEW, seen))["prepare"] == {
+        "web1": ["refresh environment"],
+        "web2": ["stage"],
+    }
+
+
+def test_pruning_spares_the_current_the_last_good_and_the_new_release() -> None:
+    inventory = site(1, balancer={"kind": "none"})
+    many = tuple(f"r{number}" for number in range(9))
+    plan = Rolling().plan(inventory, NEW, fleet(inventory, web1={"releases": (*many, OLD.id)}))
+    pruned = [str(step.action.preview()) for _, _, _, step in plan.steps() if step.name == "prune"]
+
+    assert len(pruned) == 1
+    assert OLD.id not in pruned[0]
+    assert NEW.id not in pruned[0]
+
+
+def test_hooks_are_steps_of_the_plan() -> None:
+    inventory = site(2)
+    hooks = (
+        Hook("notify start", name="notify"),
+        Hook("warm up", phase="batch", when="after", on="each", undo="cool down"),
+        Hook("tell everyone", when="on_failure"),
+    )
+    plan = Rolling(hooks=hooks, batches=("100%",), bake=Bake(0)).plan(inventory, NEW, fleet(inventory, release=BARE))
+
+    assert stages(plan)["before run: notify"] == {"controller": ["notify"]}
+    assert stages(plan)["batch 1 of 1"]["web2"][-1] == "after batch: 1"
+    assert [stage.name for stage in plan.after_failure] == ["on failure: 1"]
+
+
+@pytest.mark.parametrize(
+    ("serial", "total", "sizes"),
+    [
+        ((1,), 3, [1, 1, 1]),
+        ((2,), 3, [2, 1]),
+        (("50%",), 3, [1, 1, 1]),
+        (("50%",), 4, [2, 2]),
+        ((1, "100%"), 3, [1, 2]),
+        ((1, 5, 10), 20, [1, 5, 10, 4]),
+        (("10%", "20%", "100%"), 10, [1, 2, 7]),
+        ((0,), 3, [3]),
+        (("1%",), 3, [1, 1, 1]),
+    ],
+)
+def test_batches_are_ansibles(serial: tuple[int | str, ...], total: int, sizes: list[int]) -> None:
+    assert [len(batch) for batch in split(tuple(range(total)), serial)] == sizes  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hosts=st.integers(1, 12),
+    batches=st.lists(
+        st.one_of(st.integers(1, 5), st.sampled_from(["10%", "34%", "50%", "100%"])), min_size=1, max_size=3
+    ),
+    sick=st.sets(st.integers(1, 12)),
+    drained=st.sets(st.integers(1, 12)),
+)
+def test_no_plan_empties_the_balancer_repeats_a_once_step_or_forgets_what_it_saw(
+    hosts: int, batches: list[int | str], sick: set[int], drained: set[int]
+) -> None:
+    inventory = site(hosts)
+    seen = fleet(
+        inventory,
+        **{
+            f"web{number}": {
+                **({"running": {}} if number in sick else {}),
+                **({"drained": True} if number in drained else {}),
+            }
+            for number in range(1, hosts + 1)
+        },
+    )
+    plan = Rolling(batches=tuple(batches), migrate=Migrate("migrate")).plan(inventory, NEW, seen)
+
+    serving = {name for name, found in seen.hosts.items() if not found.drained}
+    for stage in plan.stages:
+        out = {lane.host for lane in stage.lanes if any(step.name == "drain" for step in lane.steps)}
+        assert not out or serving - out
+        serving |= {lane.host for lane in stage.lanes if any(step.name == "restore" for step in lane.steps)}
+    assert serving == set(seen.hosts)
+    assert [step.name for _, _, _, step in plan.steps() if step.once] == ["migrate"]
+    switched = [lane.host for _, _, lane, step in plan.steps() if step.name == "switch"]
+    assert sorted(switched) == sorted(seen.hosts)
+    for _, _, _, step in plan.steps():
+        if step.name == "switch":
+            assert step.undo
+            assert OLD.id in undo_text(step)
+            assert step.undo.gate and step.undo.gate.target and step.undo.gate.target.release == OLD.id
+
+
+def undo_text(step: Step) -> str:
+    return "\n".join(step.undo.action.preview()) if step.undo else ""
