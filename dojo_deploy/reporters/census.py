@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import Redact, counted, inert, named, seconds
+from dojo_deploy.reporters.text import inert, named, seconds
 
 COLUMNS = ("current", "running", "health", "balancer", "verdict")
 HEADS = ("link", "processes", "health", "balancer", "verdict")
@@ -26,42 +26,40 @@ def census_table(
     rows: Mapping[str, Mapping[str, str]],
     verdict: str,
     through_balancer: Mapping[str, int] | None = None,
-    *,
-    redact: Redact = str,
 ) -> RenderableType:
     """Which release each host links, runs and answers with; a crowd of equal hosts takes one row."""
     table = _table("host", *HEADS)
     for hosts, values in _crowds(rows):
-        table.add_row(named(map(inert, hosts), most=1), *_cells(values, redact))
+        table.add_row(named(map(inert, hosts), most=1), *_cells(values))
     said = line(("the fleet is ", "dim"), (inert(verdict), STYLES.get(verdict, "bold")))
     total = sum((through_balancer or {}).values())
     if total:
-        parts = ", ".join(f"{inert(redact(name))} {number:,}" for name, number in (through_balancer or {}).items())
-        said.append_text(line(("  ·  through the balancer ", "dim"), parts, (f" of {counted(total, 'answer')}", "dim")))
+        parts = ", ".join(f"{inert(name)} {number:,}" for name, number in (through_balancer or {}).items())
+        said.append_text(line(("  ·  through the balancer ", "dim"), parts, (f" of {total:,}", "dim")))
     return Group(table, Text(), said)
 
 
-def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str], *, redact: Redact = str) -> Table:
+def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str]) -> Table:
     """The record, newest first. `known` has id, ref, commit, passed, bad; `current` is host -> release id."""
     table = _table("release", "ref", "commit", "gates passed", "on")
     for release in reversed(tuple(known)):
         hosts = [inert(host) for host, name in current.items() if name == release["id"]]
         bad = release.get("bad", "")
-        state = Text(inert(redact(f"bad: {bad}")), "red") if bad else Text(release.get("passed", "")[:16] or "never")
+        state = Text(inert(f"bad: {bad}"), "red") if bad else Text(release.get("passed", "")[:16] or "never")
         if not bad and not release.get("passed"):
             state.stylize("dim")
-        name = Text(inert(redact(release["id"])), "bold green" if hosts else "")
-        cells = (inert(redact(release.get("ref", ""))), inert(redact(release.get("commit", "")[:10])))
+        name = Text(inert(release["id"]), "bold green" if hosts else "")
+        cells = (inert(release.get("ref", "")), inert(release.get("commit", "")[:10]))
         table.add_row(name, *map(Text, cells), state, Text(named(hosts), "green"))
     return table
 
 
-def history_table(runs: Iterable[Mapping[str, object]], *, redact: Redact = str) -> Table:
+def history_table(runs: Iterable[Mapping[str, object]]) -> Table:
     """Runs, newest first as given: run, strategy, release, by, began, verdict, exit_code, seconds; no verdict: open."""
     table = _table("run", "began", "strategy", "release", "by", "verdict", "took")
     for run in runs:
         verdict = str(run.get("verdict") or "open")
-        texts = [inert(redact(str(run.get(key, "")))) for key in ("run", "began", "strategy", "release", "by")]
+        texts = [inert(str(run.get(key, ""))) for key in ("run", "began", "strategy", "release", "by")]
         texts[1] = texts[1][:16].replace("T", " ")
         took = run.get("seconds")
         shown = seconds(float(took)) if isinstance(took, (int, float)) else ""
@@ -83,7 +81,7 @@ def _crowds(rows: Mapping[str, Mapping[str, str]]) -> list[tuple[tuple[str, ...]
     return [*crowd, *shown, *more]
 
 
-def _cells(values: Mapping[str, str], redact: Redact) -> list[Text]:
+def _cells(values: Mapping[str, str]) -> list[Text]:
     cells = []
     link = values.get("current", "")
     for column in COLUMNS:
@@ -91,7 +89,7 @@ def _cells(values: Mapping[str, str], redact: Redact) -> list[Text]:
         if column in ("running", "health") and value and value == link:
             cells.append(Text("same", "dim"))
         else:
-            cells.append(Text(inert(redact(value)), STYLES.get(value, "")))
+            cells.append(Text(inert(value), STYLES.get(value, "")))
     return cells
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dojo_deploy.reporters.board import Board, Gauge, Lane
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import Redact, counted, fit, inert, named, seconds
+from dojo_deploy.reporters.text import counted, fit, inert, named, seconds
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 MARKS = {"waiting": ("·", "dim"), "running": ("", "cyan"), "done": ("✓", "green"), "failed": ("✗", "bold red")}
@@ -17,7 +17,7 @@ MOST_LANES = 16
 BAR = 28
 
 
-def draw(board: Board, *, now: float, width: int, height: int, redact: Redact) -> Text:
+def draw(board: Board, *, now: float, width: int, height: int) -> Text:
     """At most `height` lines of at most `width` cells."""
     frame = FRAMES[int(now * 10) % len(FRAMES)]
     rows = [Text()]
@@ -25,7 +25,7 @@ def draw(board: Board, *, now: float, width: int, height: int, redact: Redact) -
         rows.append(_stage_row(board, frame, now, width))
         foot = _foot(board, now)
         room = max(height - len(rows) - len(foot) - 1, 1)
-        rows += _lane_rows(board, frame, now, width, min(room, MOST_LANES), redact)
+        rows += _lane_rows(board, frame, now, width, min(room, MOST_LANES))
         rows += foot
     else:
         rows.append(line((f"{frame} ", "cyan"), (f"{board.run.strategy or 'starting'} …", "dim"), ("  ", "")))
@@ -41,7 +41,7 @@ def _stage_row(board: Board, frame: str, now: float, width: int) -> Text:
     return _ends(left, seconds(now - board.stage_began), width)
 
 
-def _lane_rows(board: Board, frame: str, now: float, width: int, room: int, redact: Redact) -> Iterator[Text]:
+def _lane_rows(board: Board, frame: str, now: float, width: int, room: int) -> Iterator[Text]:
     lanes = list(board.lanes.values())
     if len(lanes) > room:
         yield _crowd_row(lanes, width)
@@ -50,38 +50,54 @@ def _lane_rows(board: Board, frame: str, now: float, width: int, room: int, reda
         lanes.sort(key=lambda lane: (lane.state != "failed", lane.since))
         lanes = lanes[: max(min(room - 1, 6), 0)]
     pad = min(max((len(inert(lane.host)) for lane in lanes), default=0), 24)
+    spare = room - len(lanes)
     for lane in lanes:
-        yield _lane_row(board, lane, frame, now, width, pad, redact)
+        below = 0 < len(lane.gauges) <= spare
+        yield _lane_row(board, lane, frame, now, width, pad, "" if below else _brief(lane))
+        if below:
+            spare -= len(lane.gauges)
+            yield from _gauge_rows(board, lane, pad)
 
 
-def _lane_row(board: Board, lane: Lane, frame: str, now: float, width: int, pad: int, redact: Redact) -> Text:
+def _lane_row(board: Board, lane: Lane, frame: str, now: float, width: int, pad: int, brief: str) -> Text:
     mark, style = MARKS[lane.state]
     row = line(("  ", ""), (f"{mark or frame} ", style), (fit(inert(lane.host), pad).ljust(pad), ""), "  ")
     if lane.state == "waiting":
         return row
     row.append(fit(inert(lane.name), 20), "red" if lane.state == "failed" else "" if lane.running else "dim")
-    if lane.gauges:
-        wanted = board.in_a_row.get(f"{board.stage}/{lane.host}/{lane.step}", 0)
-        for probe, gauge in lane.gauges.items():
-            row.append("   ")
-            row.append_text(_gauge(probe, gauge, wanted, redact))
-    elif lane.output and lane.running:
-        row.append(f"   {inert(redact(lane.output))}", "dim")
+    if brief:
+        row.append(f"   {inert(brief)}", "dim")
     time = seconds(now - lane.since) if lane.state == "running" else ""
     steps = f"{lane.finished}/{lane.steps}" if lane.steps > 1 and lane.state == "running" and not board.undoing else ""
     return _ends(row, f"{steps:>5} {time:>9}" if time else "", width)
 
 
-def _gauge(probe: str, gauge: Gauge, wanted: int, redact: Redact) -> Text:
-    good = gauge.row if not wanted else min(gauge.row, wanted)
-    text = line((f"{inert(probe)} ", "dim"), (f"{fit(inert(redact(gauge.detail)), 28)} ", "" if gauge.ok else "red"))
-    text.append("✓" * min(good, 5), "green")
-    text.append("·" * max(min(wanted, 5) - good, 0) if wanted else "", "dim")
+def _brief(lane: Lane) -> str:
+    """One thing to say of a lane that has one line."""
+    bad = next((f"{probe} {gauge.detail}" for probe, gauge in lane.gauges.items() if not gauge.ok), "")
+    return bad or (lane.output if lane.running else "")
+
+
+def _gauge_rows(board: Board, lane: Lane, pad: int) -> Iterator[Text]:
+    wanted = board.in_a_row.get(f"{board.stage}/{lane.host}/{lane.step}", 0)
+    probes = max(len(inert(probe)) for probe in lane.gauges)
+    for probe, gauge in lane.gauges.items():
+        row = line(" " * (pad + 6), (inert(probe).ljust(probes + 2), "dim"))
+        row.append_text(_count(gauge, wanted))
+        row.append(inert(gauge.detail), "" if gauge.ok or not gauge.counts else "red")
+        yield row
+
+
+def _count(gauge: Gauge, wanted: int) -> Text:
+    """`✓✓·  2/3`, where the plan tells how many in a row are wanted."""
+    good = min(gauge.row, wanted or 1, 5)
+    cells = max(min(wanted or 1, 5), 1)
     if not gauge.ok:
-        text.append("✗" if gauge.counts else "grace", "red" if gauge.counts else "dim")
-    if wanted:
-        text.append(f" {good}/{wanted}", "dim")
-    return text
+        mark, style = ("✗", "bold red") if gauge.counts else ("…", "dim")
+        text = line((mark.ljust(cells), style))
+    else:
+        text = line(("✓" * good, "green"), ("·" * (cells - good), "dim"))
+    return text.append(f"  {min(gauge.row, wanted)}/{wanted}  " if wanted else "  ", "dim")
 
 
 def _crowd_row(lanes: list[Lane], width: int) -> Text:
@@ -107,9 +123,10 @@ def _foot(board: Board, now: float) -> list[Text]:
         traffic.append_text(line(("drained ", "dim"), (named(map(inert, board.drained)), "yellow"), "   "))
     if board.serving:
         traffic.append_text(line(("back in ", "dim"), (named(map(inert, board.serving)), "green"), "   "))
-    later = [name for name in board.stages if name not in board.done and name != board.stage]
+    order = list(board.stages)
+    later = order[order.index(board.stage) + 1 :] if board.stage in order else []
     traffic.append(seconds(now - board.began), "dim")
-    if later and not board.undoing:
+    if later:
         text = ", ".join(map(inert, later)) if len(later) < 4 else f"{inert(later[0])} … {inert(later[-1])}"
         traffic.append(f"   then {text}" + (f" ({counted(len(later), 'stage')})" if len(later) > 3 else ""), "dim")
     if board.warnings:

@@ -11,42 +11,49 @@ from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished
 from dojo_deploy.reporters.census import census_table
 from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import Redact, counted, inert, seconds
+from dojo_deploy.reporters.text import counted, inert, seconds
 
 SLOWEST = 6
+NARROW = 60
 
 
-def closing(
-    finished: RunFinished, census: CensusTaken | None, load: LoadMeasured | None, *, redact: Redact
-) -> RenderableType:
+def closing(finished: RunFinished, census: CensusTaken | None, load: LoadMeasured | None) -> RenderableType:
     """The closing report."""
-    parts: list[RenderableType] = []
-    if census:
-        parts += [Text(), census_table(census.rows, census.verdict, census.through_balancer, redact=redact), Text()]
-    table = Table.grid(padding=(0, 2, 0, 0))
-    if finished.stage_seconds:
-        table.add_row(Text("time", "dim"), _times(finished))
-    if load:
-        table.add_row(Text("requests", "dim"), _load(load, redact))
-    if table.row_count:
-        parts += [table, Text()]
-    parts.append(_verdict(finished, redact))
+    parts = [measured(census, load, finished), _verdict(finished)]
     hints = NEXT.get(finished.verdict, ()) if finished.exit_code else ()
     if hints:
         parts.append(_hints(hints))
     return Padding(Group(*parts), (0, 0, 1, 0))
 
 
-def _load(load: LoadMeasured, redact: Redact) -> Text:
+def measured(
+    census: CensusTaken | None, load: LoadMeasured | None, finished: RunFinished | None = None
+) -> RenderableType:
+    """What is known of the fleet, the requests and the time, where it is known."""
+    parts: list[RenderableType] = [Text()]
+    if census:
+        parts += [census_table(census.rows, census.verdict, census.through_balancer), Text()]
+    table = Table.grid(padding=(0, 2, 0, 0))
+    if finished and finished.stage_seconds:
+        table.add_row(Text("time", "dim"), _times(finished))
+    if load:
+        table.add_row(Text("requests", "dim"), _load(load))
+    if table.row_count:
+        parts += [table, Text()]
+    return Group(*parts)
+
+
+def _load(load: LoadMeasured) -> Text:
     text = line((load_line(load), "bold red" if load.failures else ""))
     if load.requests and not load.failures:
         text.stylize("green", 0, text.plain.index("failed") + len("failed"))
     if load.answers:
-        text.append(f"\n{redact(answers_line(load))}", "dim")
+        answers = answers_line(load)
+        text.append("\n" + (answers if len(answers) <= NARROW else answers.replace("), ", ")\n")), "dim")
     for kind, count in sorted(load.errors.items(), key=lambda item: -item[1])[:SLOWEST]:
-        text.append(f"\n{count:,} × {inert(redact(kind))}", "red")
+        text.append(f"\n{count:,} × {inert(kind)}", "red")
     if load.counted_from:
-        text.append(f"\ncounted from {inert(redact(load.counted_from))}", "dim")
+        text.append(f"\ncounted from {inert(load.counted_from)}", "dim")
     return text
 
 
@@ -62,13 +69,13 @@ def _times(finished: RunFinished) -> Text:
     return text
 
 
-def _verdict(finished: RunFinished, redact: Redact) -> Text:
+def _verdict(finished: RunFinished) -> Text:
     good = finished.exit_code == 0
     style = "bold green" if good else "bold yellow" if finished.exit_code in (20, 130) else "bold red"
     text = line((f"{'✓' if good else '✗'} {inert(finished.verdict)}", style), f" in {seconds(finished.seconds)}")
     text.append(f"   exit {finished.exit_code}", "dim")
     if finished.reason:
-        text.append("\n  " + "\n  ".join(inert(redact(part)) for part in finished.reason.strip().split("\n")))
+        text.append("\n  " + "\n  ".join(inert(part) for part in finished.reason.strip().split("\n")))
     return text
 
 

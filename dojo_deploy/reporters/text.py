@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from dojo_deploy.events import Event
 
 Redact = Callable[[str], str]
+Some = TypeVar("Some", bound=Event)
 
 # Controls become pictures of themselves; what is invisible or turns the writing direction becomes its escape.
 _PICTURES = {code: chr(0x2400 + code) for code in range(32)} | {0x7F: "␡", 0x09: "    "}
 _ESCAPED = [*range(0x80, 0xA0), 0x061C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
 _INERT = _PICTURES | {code: f"\\u{code:04x}" for code in _ESCAPED}
+
+
+def redactor(redact: Redact) -> Callable[[Some], Some]:
+    """A function that gives an event with `redact` applied to every text in it, names of hosts and steps included."""
+    seen = lru_cache(4096)(redact)  # most texts of a run are names, and come again and again
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return seen(value)
+        if isinstance(value, Mapping):
+            return {clean(key): clean(item) for key, item in value.items()}
+        return type(value)(map(clean, value)) if isinstance(value, (list, tuple)) else value
+
+    def clean_event(event: Some) -> Some:
+        return type(event)(**{item.name: clean(getattr(event, item.name)) for item in fields(event)})
+
+    return clean_event
 
 
 def inert(text: str) -> str:

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console, RenderableType
+
+from dojo_deploy.events import LoadMeasured, RunFinished, from_dict
+from dojo_deploy.reporters import KINDS, choose
+from dojo_deploy.reporters.census import census_table, history_table, releases_table
+from dojo_deploy.reporters.sentences import answers_line, load_line, sentences
+from dojo_deploy.reporters.text import inert, seconds
+from dojo_deploy.secrets import Redactor
+
+from .recordings import failing
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def text(renderable: RenderableType, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("stream", "json_", "environ", "kind"),
+    [
+        (Terminal(), False, {"TERM": "xterm"}, "Console"),
+        (Terminal(), False, {"TERM": "xterm", "CI": "true"}, "Plain"),
+        (Terminal(), False, {"TERM": "dumb"}, "Plain"),
+        (io.StringIO(), False, {"TERM": "xterm"}, "Plain"),
+        (Terminal(), True, {"TERM": "xterm"}, "JsonLines"),
+    ],
+)
+def test_the_reporter_fits_where_it_writes_to(
+    stream: io.StringIO, json_: bool, environ: dict[str, str], kind: str
+) -> None:
+    reporter = choose(stream, json=json_, environ=environ)
+    reporter.close()
+    reporter.close()
+    assert type(reporter).__name__ == kind
+
+
+def test_every_kind_can_be_imported() -> None:
+    for target in KINDS.values():
+        module, _, name = target.partition(":")
+        assert getattr(importlib.import_module(module), name)
+
+
+def test_plain_and_json_do_without_the_drawing_library() -> None:
+    program = (
+        "import sys, io\nfrom dojo_deploy.reporters import choose\n"
+        "choose(io.StringIO()); choose(io.StringIO(), json=True)\nassert 'rich' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_json_lines_hold_every_event_and_say_what_they_are() -> None:
+    stream = io.StringIO()
+    reporter = choose(stream, json=True)
+    events = [event for _, event in failing()]
+    for event in events:
+        reporter(event)
+    first, *rest = map(json.loads, stream.getvalue().splitlines())
+    assert first["schema"] == 1 and first["tool"] == "dojo_deploy"
+    assert [data["event"] for data in rest] == [type(event).__name__ for event in events]
+    assert from_dict(rest[0]) == events[0]
+
+
+def test_json_lines_mask_secrets_and_stay_json() -> None:
+    stream = io.StringIO()
+    reporter = choose(stream, json=True, redact=Redactor(['a "quoted" pässword']))
+    reporter(RunFinished(run="1", verdict="done", exit_code=0, seconds=1, reason='it was a "quoted" pässword.'))
+    assert json.loads(stream.getvalue().splitlines()[1])["reason"] == "it was ***."
+
+
+def test_figures_read_as_sentences() -> None:
+    load = LoadMeasured(
+        requests=18214,
+        failures=0,
+        p50_ms=3.2,
+        p95_ms=12.4,
+        seconds=31,
+        answers={"v2": (9.8, 31.0, 9094), "v1": (0.0, 14.2, 9120)},
+    )
+    assert load_line(load) == "0 failed of 18,214 · p50 3 ms · p95 12 ms"
+    assert answers_line(load) == "v1 0.0–14.2 s (9,120), v2 9.8–31.0 s (9,094)"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "first"),
+    [("halted", 30, "resume"), ("interrupted", 130, "resume"), ("mixed", 30, "status"), ("fenced", 12, "status")],
+)
+def test_a_run_that_did_not_succeed_says_what_to_type_next(verdict: str, code: int, first: str) -> None:
+    said = sentences(RunFinished(run="1", verdict=verdict, exit_code=code, seconds=1), verbose=False)
+    assert next(line for line in said if line.startswith("next: ")).startswith(f"next: invoke {first}")
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 m 01 s"), (3661, "1 h 01 m")])
+def test_durations_are_short(value: float, said: str) -> None:
+    assert seconds(value) == said
+
+
+def test_ordinary_text_is_left_alone() -> None:
+    assert inert("Größe ✓ 日本 [x]") == "Größe ✓ 日本 [x]"
+
+
+def test_a_crowd_of_equal_hosts_takes_one_row_and_the_odd_ones_one_each() -> None:
+    row = {"current": "v2", "running": "v2", "health": "v2", "balancer": "serving", "verdict": "consistent"}
+    rows = {f"web{number}": row for number in range(300)} | {"odd": row | {"health": "v1", "verdict": "mixed"}}
+    assert text(census_table(rows, "mixed", {"v2": 90, "v1": 10})) == (
+        "host       link  processes  health  balancer  verdict\n"
+        "300 hosts  v2    same       same    serving   consistent\n"
+        "odd        v2    same       v1      serving   mixed\n"
+        "\n"
+        "the fleet is mixed  ·  through the balancer v2 90, v1 10 of 100\n"
+    )
+
+
+def test_releases_stand_newest_first_with_where_they_run() -> None:
+    known = [
+        {"id": "v1", "ref": "main", "commit": "9be1f04aa", "passed": "2026-11-20T10:00:00Z", "bad": ""},
+        {"id": "v2", "ref": "main", "commit": "4f3a9c1bb", "passed": "", "bad": "gate failed on web1"},
+    ]
+    assert text(releases_table(known, {"web1": "v1", "web2": "v1"})) == (
+        "release  ref   commit     gates passed              on\n"
+        "v2       main  4f3a9c1bb  bad: gate failed on web1\n"
+        "v1       main  9be1f04aa  2026-11-20T10:00          web1 web2\n"
+    )
+
+
+def test_history_tells_how_each_run_ended() -> None:
+    run = {"run": "r1", "strategy": "rolling", "release": "v1", "by": "ana", "began": "2026-11-20T10:00:00.000Z"}
+    said = text(history_table([run, run | {"run": "r0", "verdict": "rolled back", "exit_code": 20, "seconds": 61.0}]))
+    assert said == (
+        "run  began             strategy  release  by   verdict           took\n"
+        "r1   2026-11-20 10:00  rolling   v1       ana  open\n"
+        "r0   2026-11-20 10:00  rolling   v1       ana  rolled back (20)  1 m 01 s\n"
+    )
