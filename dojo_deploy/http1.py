@@ -44,6 +44,8 @@ def fetch(
         answer = http.client.HTTPResponse(stream, method=method)  # type: ignore[arg-type]
         answer.begin()
         body = answer.read(BODY)
+        if len(body) < BODY and answer.length:
+            raise http.client.IncompleteRead(body, answer.length)
     except http.client.IncompleteRead as exc:
         raise ConnectionError(f"the answer was cut short after {len(exc.partial)} bytes") from exc
     except (http.client.HTTPException, ValueError) as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,26 +23,41 @@ if TYPE_CHECKING:
 class ReleaseProbe:
     """`kind: release` has no keys: every configured process of the slot runs the release, in its full number.
 
-    Without processes (a static site) it is the release that the slot's link leads to.
+    Without processes that can be asked (a static site, lines without a `running` one) it is the release that the
+    slot's link leads to.
     """
 
     def check(self, session: Session, target: Target, *, within: float) -> Reading:
         place = aim.place(session, target)
-        processes = place.app.processes
-        has = processes.kind is not None and bool(processes.each)
+        kind, wanted = place.app.processes.kind, _instances(place)
+        asks = kind is not None and bool(wanted)
+        if place.slot == PROOF and not asks:
+            return Reading(False, "the proof's process cannot be asked for its release: it has no `running` line")
         link = Command.of("readlink", "-f", place.layout.current(place.slot))
-        command = processes.kind.running(place) if processes.kind is not None and has else link
+        command = kind.running(place) if kind is not None and asks else link
         try:
             done = session.shell(target.host).run(command, within=within)
         except TransportError as exc:
             return aim.lost(exc)
         if not done.ok:
             return Reading(False, f"exit status {done.status}: {aim.excerpt(done.complaint.encode())}")
-        return _processes(place, done) if has else _link(place, done)
+        return _processes(place, wanted, done) if asks else _link(place, done)
 
 
-def _processes(place: Placement, done: Completed) -> Reading:
-    wanted = _instances(place)
+def _instances(place: Placement) -> Mapping[str, int]:
+    """Name in the manager's list -> number; without those whose lines include none that tells what runs."""
+    app = place.app.processes
+    known = {
+        name: process.instances
+        for name, process in app.each.items()
+        if process.running or not (process.start or process.stop or process.reload)
+    }
+    if place.slot == PROOF:
+        return {f"{PROOF}/{app.web}": 1} if app.web in known else {}
+    return {f"{place.slot}/{name}": number for name, number in known.items()}
+
+
+def _processes(place: Placement, wanted: Mapping[str, int], done: Completed) -> Reading:
     found: dict[str, Counter[str]] = {name: Counter() for name in wanted}
     for row in done.text.splitlines():
         name, _, rest = row.partition(" ")
@@ -53,13 +69,6 @@ def _processes(place: Placement, done: Completed) -> Reading:
         runs = ", ".join(f"{count} × {release}" for release, count in sorted(found[name].items())) or "none"
         parts.append(f"{name}: {runs}" + (f", want {number} × {place.release}" if name in wrong else ""))
     return Reading(not wrong, "; ".join(parts), "process")
-
-
-def _instances(place: Placement) -> dict[str, int]:
-    app = place.app.processes
-    if place.slot == PROOF:
-        return {f"{PROOF}/{app.web}": 1} if app.web else {}
-    return {f"{place.slot}/{name}": process.instances for name, process in app.each.items()}
 
 
 def _link(place: Placement, done: Completed) -> Reading:
