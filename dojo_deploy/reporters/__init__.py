@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
-    from dojo_deploy.events import Event
+    from rich.console import RenderableType
+
+    from dojo_deploy.events import CensusTaken, Event
 
 KINDS: Mapping[str, str] = {
     "console": "dojo_deploy.reporters.console:Console",
@@ -23,6 +25,27 @@ class Reporter(Protocol):
 
     def close(self) -> None:
         """May be called at any time, and again."""
+
+
+def census_table(census: CensusTaken) -> str:
+    """The fleet, ready to print: as wide and as coloured as standard output allows."""
+    from dojo_deploy.reporters import census as tables
+
+    return _ready(tables.census_table(census.rows, census.verdict, census.through_balancer))
+
+
+def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str] | None = None) -> str:
+    """The record, ready to print; `current` is host -> release."""
+    from dojo_deploy.reporters import census as tables
+
+    return _ready(tables.releases_table(known, current))
+
+
+def history_table(runs: Iterable[Mapping[str, object]]) -> str:
+    """Earlier runs, ready to print."""
+    from dojo_deploy.reporters import census as tables
+
+    return _ready(tables.history_table(runs))
 
 
 def choose(
@@ -45,3 +68,12 @@ def choose(
     from dojo_deploy.reporters.plain import Plain
 
     return Plain(stream, redact=redact, verbose=verbose)
+
+
+def _ready(renderable: RenderableType) -> str:
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False, emoji=False)
+    with console.capture() as said:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in said.get().splitlines())

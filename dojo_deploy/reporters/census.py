@@ -10,15 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import inert, named, seconds
+from dojo_deploy.reporters.text import inert, named
 
 COLUMNS = ("current", "running", "health", "balancer", "verdict")
 HEADS = ("link", "processes", "health", "balancer", "verdict")
 MOST_ROWS = 16
 STYLES = {
-    **dict.fromkeys(("consistent", "serving", "done", "live", "ok", "passed"), "green"),
-    **dict.fromkeys(("partial", "drained", "halted", "rolled back", "interrupted", "open"), "yellow"),
-    **dict.fromkeys(("mixed", "unknown", "bad", "failed", "fenced", "unreachable"), "bold red"),
+    **dict.fromkeys(("consistent", "serving", "done", "ok", "passed"), "green"),
+    **dict.fromkeys(("partial", "drained", "halted", "rolled back", "aborted", "interrupted", "open"), "yellow"),
+    **dict.fromkeys(("mixed", "tolerated", "unknown", "sick", "wrong", "bad", "failed", "fenced"), "bold red"),
+    **dict.fromkeys(("bare", "none", "empty", "–"), "dim"),
 }
 
 
@@ -39,32 +40,30 @@ def census_table(
     return Group(table, Text(), said)
 
 
-def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str]) -> Table:
+def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str] | None = None) -> Table:
     """The record, newest first. `known` has id, ref, commit, passed, bad; `current` is host -> release id."""
-    table = _table("release", "ref", "commit", "gates passed", "on")
+    table = _table("release", "ref", "commit", "gates passed", *(["on"] if current else []))
     for release in reversed(tuple(known)):
-        hosts = [inert(host) for host, name in current.items() if name == release["id"]]
+        hosts = [inert(host) for host, name in (current or {}).items() if name == release["id"]]
         bad = release.get("bad", "")
         state = Text(inert(f"bad: {bad}"), "red") if bad else Text(release.get("passed", "")[:16] or "never")
         if not bad and not release.get("passed"):
             state.stylize("dim")
         name = Text(inert(release["id"]), "bold green" if hosts else "")
         cells = (inert(release.get("ref", "")), inert(release.get("commit", "")[:10]))
-        table.add_row(name, *map(Text, cells), state, Text(named(hosts), "green"))
+        table.add_row(name, *map(Text, cells), state, *([Text(named(hosts), "green")] if current else []))
     return table
 
 
 def history_table(runs: Iterable[Mapping[str, object]]) -> Table:
-    """Runs, newest first as given: run, strategy, release, by, began, verdict, exit_code, seconds; no verdict: open."""
-    table = _table("run", "began", "strategy", "release", "by", "verdict", "took")
+    """Runs in the order given: run, at, strategy, release, by, verdict, reason."""
+    table = _table("run", "began", "strategy", "release", "by", "verdict", "why")
     for run in runs:
-        verdict = str(run.get("verdict") or "open")
-        texts = [inert(str(run.get(key, ""))) for key in ("run", "began", "strategy", "release", "by")]
+        texts = [inert(str(run.get(key) or "")) for key in ("run", "at", "strategy", "release", "by")]
         texts[1] = texts[1][:16].replace("T", " ")
-        took = run.get("seconds")
-        shown = seconds(float(took)) if isinstance(took, (int, float)) else ""
-        code = f" ({run['exit_code']})" if run.get("exit_code") else ""
-        table.add_row(*map(Text, texts), Text(inert(verdict + code), STYLES.get(verdict, "")), Text(shown, "dim"))
+        verdict = str(run.get("verdict") or "open")
+        reason = str(run.get("reason") or "").strip().partition("\n")[0]
+        table.add_row(*map(Text, texts), Text(inert(verdict), _style(verdict)), Text(inert(reason), "dim"))
     return table
 
 
@@ -86,11 +85,16 @@ def _cells(values: Mapping[str, str]) -> list[Text]:
     link = values.get("current", "")
     for column in COLUMNS:
         value = values.get(column, "")
-        if column in ("running", "health") and value and value == link:
-            cells.append(Text("same", "dim"))
+        release, times, count = value.partition(" ×")
+        if column in ("running", "health") and link not in ("", "–") and release == link:
+            cells.append(Text(f"same{times}{count}", "dim"))
         else:
-            cells.append(Text(inert(value), STYLES.get(value, "")))
+            cells.append(Text(inert(value), _style(value)))
     return cells
+
+
+def _style(value: str) -> str:
+    return STYLES.get(value) or STYLES.get(value.partition(":")[0], "")
 
 
 def _table(*heads: str) -> Table:

@@ -26,6 +26,7 @@ from dojo_deploy.events import (
 from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds
 
 NEXT = {
+    "tolerated": ("status",),
     "halted": ("resume", "abort", "status"),
     "interrupted": ("resume", "abort", "status"),
     "mixed": ("status", "resume", "abort"),

@@ -9,7 +9,8 @@ import sys
 import pytest
 from rich.console import Console, RenderableType
 
-from dojo_deploy.events import LoadMeasured, RunFinished, from_dict
+from dojo_deploy import reporters as tables
+from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished, from_dict
 from dojo_deploy.reporters import KINDS, choose
 from dojo_deploy.reporters.census import census_table, history_table, releases_table
 from dojo_deploy.reporters.sentences import answers_line, load_line, sentences
@@ -125,6 +126,19 @@ def test_a_crowd_of_equal_hosts_takes_one_row_and_the_odd_ones_one_each() -> Non
     )
 
 
+def test_what_is_alike_says_so_and_what_is_wrong_stands_out() -> None:
+    fine = {"current": "v2", "running": "v2 ×2", "health": "ok", "balancer": "serving", "verdict": "ok"}
+    sick = fine | {"running": "v1 ×2", "health": "sick: 500", "verdict": "wrong"}
+    census = CensusTaken(rows={"web1": fine, "web2": sick}, verdict="mixed")
+    assert tables.census_table(census) == (
+        "host  link  processes  health     balancer  verdict\n"
+        "web1  v2    same ×2    ok         serving   ok\n"
+        "web2  v2    v1 ×2      sick: 500  serving   wrong\n"
+        "\n"
+        "the fleet is mixed"
+    )
+
+
 def test_releases_stand_newest_first_with_where_they_run() -> None:
     known = [
         {"id": "v1", "ref": "main", "commit": "9be1f04aa", "passed": "2026-11-20T10:00:00Z", "bad": ""},
@@ -138,10 +152,10 @@ def test_releases_stand_newest_first_with_where_they_run() -> None:
 
 
 def test_history_tells_how_each_run_ended() -> None:
-    run = {"run": "r1", "strategy": "rolling", "release": "v1", "by": "ana", "began": "2026-11-20T10:00:00.000Z"}
-    said = text(history_table([run, run | {"run": "r0", "verdict": "rolled back", "exit_code": 20, "seconds": 61.0}]))
-    assert said == (
-        "run  began             strategy  release  by   verdict           took\n"
+    run = {"run": "r1", "strategy": "rolling", "release": "v1", "by": "ana", "at": "2026-11-20T10:00:00.000Z"}
+    failed = run | {"run": "r0", "verdict": "rolled back", "reason": "web1: health answered 500\nlog:\n…"}
+    assert text(history_table([run | {"verdict": "open"}, failed]), width=100) == (
+        "run  began             strategy  release  by   verdict      why\n"
         "r1   2026-11-20 10:00  rolling   v1       ana  open\n"
-        "r0   2026-11-20 10:00  rolling   v1       ana  rolled back (20)  1 m 01 s\n"
+        "r0   2026-11-20 10:00  rolling   v1       ana  rolled back  web1: health answered 500\n"
     )
