@@ -48,8 +48,12 @@ class Holder:
         started, state = _process(self.pid)
         return started != self.started or state in ("Z", "X")
 
+    @property
+    def who(self) -> str:
+        return f"{self.user}@{self.host}"
+
     def __str__(self) -> str:
-        return f"{self.user}@{self.host} (pid {self.pid})"
+        return f"{self.who} (pid {self.pid})"
 
 
 def _process(pid: int) -> tuple[str, str]:

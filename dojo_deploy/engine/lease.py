@@ -43,6 +43,8 @@ class Lease:
 
     def __init__(self, store: Store, clock: Clock, entry: Entry, etag: str, *, asked: float, open_run: str) -> None:
         self.open_run = open_run  # the run that was found open, or an empty string
+        self.generation = entry.generation
+        self.store_id = entry.store
         self.lost = threading.Event()
         self._store = store
         self._clock = clock
@@ -53,14 +55,6 @@ class Lease:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._thread.start()
-
-    @property
-    def generation(self) -> int:
-        return self._entry.generation
-
-    @property
-    def store_id(self) -> str:
-        return self._entry.store
 
     @property
     def took_over_from(self) -> str:

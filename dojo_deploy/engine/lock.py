@@ -16,6 +16,8 @@ from dojo_deploy.engine.lease import HELD, KEY, Entry, Lease, decode, encode
 from dojo_deploy.errors import ConflictError, InterruptedRunError, LockedError, OpenRunError
 from dojo_deploy.interfaces import Clock, Store
 
+__all__ = ["Entry", "Holder", "Lease", "read", "take"]
+
 DEPLOY = "deploy"
 MARGIN = 0.1  # of ttl: watched beyond it before a lease counts as stale
 
@@ -30,7 +32,7 @@ def take(
     purpose: str = DEPLOY,
     cancelled: threading.Event | None = None,
 ) -> Lease:
-    """The lock, taken for `run`. `ttl` in seconds; `purpose` is deploy, resume or abort.
+    """The lock, taken for `run`, or for the run that is found open. `ttl` in seconds; `purpose`: deploy, resume, abort.
 
     Raises:
         LockedError: another run holds it and is alive.
@@ -87,7 +89,7 @@ class _Attempt:
             store=previous.store if previous else uuid.uuid4().hex,
             generation=previous.generation + 1 if previous else 1,
             state=HELD,
-            run=self.run,
+            run=self.run or (previous.open if previous else ""),
             nonce=self.nonce,
             beat=0,
             ttl=self.ttl,

@@ -1,0 +1,218 @@
+"""What the store remembers of runs: enough for any machine to resume, undo or list them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dojo_deploy.engine.journal import redacted
+from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live
+from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
+from dojo_deploy.interfaces import Store
+from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
+from dojo_deploy.secrets import Redactor
+
+__all__ = [
+    "Header", "Notes", "Record", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict", "passed",
+    "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs", "set_live",
+    "write_artifact", "write_header",
+]  # fmt: skip
+
+FINISHED = "finished"  # the kind of a run's last note, with its verdict
+LISTED = 50
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """Everything that a run was planned from and what came out; the documents are those of config.py."""
+
+    run: str
+    scope: str
+    strategy: Mapping[str, Any]
+    inventory: Mapping[str, Any]
+    observed: Mapping[str, Any]
+    release: Mapping[str, Any]
+    plan: Mapping[str, Any]
+    plan_hash: str
+    tool: str
+    at: str
+    by: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Notes:
+    """Writes the controller's intents and outcomes: numbered, each only where none is, so two sessions cannot both.
+
+    `generation` is the lease's. A number that is taken by a newer generation is a FencedError; one that an older
+    session wrote, though it had been taken over already, is stepped over.
+    """
+
+    store: Store
+    generation: int = 0
+    redact: Redactor = field(default_factory=Redactor)
+    _next: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def note(self, run: str, kind: str, data: Mapping[str, object]) -> None:
+        """Durable before it returns. Raises FencedError, StoreError."""
+        body = redacted({**data, "kind": kind, "generation": self.generation}, self.redact)
+        while True:
+            number = self._number(run)
+            try:
+                self.store.put(_note_key(run, number), json.dumps(body).encode(), absent=True)
+            except ConflictError as exc:
+                if _read(self.store, _note_key(run, number)).get("generation", 0) > self.generation:
+                    raise FencedError(f"another session goes on with run {run}") from exc
+            else:
+                return
+
+    def _number(self, run: str) -> int:
+        with self._lock:
+            if run not in self._next:
+                self._next[run] = max((_number_of(key) for key in _note_keys(self.store, run)), default=0)
+            self._next[run] += 1
+            return self._next[run]
+
+
+def new_run_id(seconds: float) -> str:
+    """An id that sorts by time (UTC), made unique by chance: `20261123T144455-a1b2c3`."""
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}-{secrets.token_hex(3)}"
+
+
+def write_header(store: Store, header: Header) -> None:
+    """Raises ConflictError for a run id that exists."""
+    body = redacted({item.name: getattr(header, item.name) for item in fields(header)}, str)
+    store.put(f"runs/{header.run}/header.json", json.dumps(body).encode(), absent=True)
+
+
+def read_header(store: Store, run: str) -> Header:
+    """Raises RefusedError when the store has no such run."""
+    values = _read(store, f"runs/{run}/header.json")
+    if not values:
+        raise RefusedError(f"the store knows no run {run}", hint="invoke history   lists those it knows")
+    return _built(Header, values)
+
+
+def write_artifact(store: Store, run: str, path: Path) -> None:
+    store.upload(f"runs/{run}/artifact", path)
+
+
+def read_artifact(store: Store, run: str, path: Path, *, sha256: str) -> bool:
+    """The run's artifact into `path`; False when it has none. Raises RefusedError when it is not the one that ran."""
+    if not store.download(f"runs/{run}/artifact", path):
+        return False
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            found.update(chunk)
+    if found.hexdigest() != sha256:
+        path.unlink()
+        raise RefusedError(f"the artifact of run {run} in the store is damaged", hint="invoke abort undoes the run")
+    return True
+
+
+def notes(store: Store, run: str) -> list[Mapping[str, Any]]:
+    """What sessions of `run` noted, in order: `kind`, `generation` and the note's own keys."""
+    return [_read(store, key) for key in _note_keys(store, run)]
+
+
+def runs(store: Store, *, limit: int = LISTED) -> tuple[Mapping[str, Any], ...]:
+    """The newest runs first: run, at, by, strategy, release, verdict (`open`: never ended), reason."""
+    keys: dict[str, list[str]] = {}
+    for key in store.list("runs/"):
+        keys.setdefault(key.split("/")[1], []).append(key)
+    return tuple(_summary(store, run, keys[run]) for run in sorted(keys, reverse=True)[:limit])
+
+
+def prune(store: Store, *, keep: int, open_run: str = "") -> tuple[str, ...]:
+    """Removes the oldest runs but `keep`, artifacts and all, except `open_run`; returns their ids."""
+    keys = store.list("runs/")
+    old = sorted({key.split("/")[1] for key in keys}, reverse=True)[keep:]
+    gone = tuple(run for run in old if run != open_run)
+    for key in keys:
+        if key.split("/")[1] in gone:
+            store.delete(key)
+    return gone
+
+
+def observed_as_dict(seen: Observed) -> dict[str, Any]:
+    return asdict(seen)
+
+
+def observed_from_dict(data: Mapping[str, Any]) -> Observed:
+    hosts = {
+        name: _built(
+            HostSeen,
+            {
+                **_tupled(host),
+                "running": {key: tuple(found) for key, found in host["running"].items()},
+                "platform": _built(Platform, host["platform"]),
+            },
+        )
+        for name, host in data["hosts"].items()
+    }
+    known = tuple(_built(Known, item) for item in data["known"])
+    return _built(Observed, {**data, "hosts": hosts, "known": known})
+
+
+def release_as_dict(release: Release) -> dict[str, Any]:
+    return asdict(release)
+
+
+def release_from_dict(data: Mapping[str, Any]) -> Release:
+    return _built(Release, {**data, "platform": _built(Platform, data["platform"])})
+
+
+def _summary(store: Store, run: str, keys: list[str]) -> Mapping[str, Any]:
+    header = _read(store, f"runs/{run}/header.json")
+    last = max((key for key in keys if _number_of(key)), default="")
+    end = _read(store, last) if last else {}
+    ended = end.get("kind") == FINISHED
+    return {
+        "run": run,
+        "at": header.get("at", ""),
+        "by": header.get("by", ""),
+        "strategy": header.get("plan", {}).get("strategy", ""),
+        "release": header.get("release", {}).get("id", ""),
+        "verdict": end.get("verdict", "") if ended else "open",
+        "reason": end.get("reason", "") if ended else "",
+    }
+
+
+def _note_key(run: str, number: int) -> str:
+    return f"runs/{run}/{number:06d}.json"
+
+
+def _note_keys(store: Store, run: str) -> tuple[str, ...]:
+    return tuple(key for key in store.list(f"runs/{run}/") if _number_of(key))
+
+
+def _number_of(key: str) -> int:
+    name = key.rpartition("/")[2].removesuffix(".json")
+    return int(name) if name.isdigit() else 0
+
+
+def _read(store: Store, key: str) -> dict[str, Any]:
+    found = store.get(key)
+    try:
+        return dict(json.loads(found.data)) if found else {}
+    except ValueError as exc:
+        raise StoreError(f"{key} in the store cannot be read: {exc}") from exc
+
+
+def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _built(kind: type[Value], values: Mapping[str, Any]) -> Value:
+    names = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{key: value for key, value in values.items() if key in names})

@@ -1,0 +1,124 @@
+"""The record, `releases.json`: which releases passed their gates, which are bad and why, and which slot serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from dojo_deploy.errors import ConflictError, FencedError, StoreError
+from dojo_deploy.interfaces import Store
+from dojo_deploy.inventory import BLUE
+from dojo_deploy.release import Known, Release
+
+KEY = "releases.json"
+KEPT = 200
+TRIES = 20  # each time somebody else has got one step further
+
+
+@dataclass(frozen=True)
+class Record:
+    """`releases` oldest first; `generation` is that of the lock under which it was last changed."""
+
+    releases: tuple[Known, ...] = ()
+    live: str = BLUE
+    generation: int = 0
+    others: dict[str, Any] = field(default_factory=dict)  # keys of a newer version, kept as they are
+
+    def find(self, release: str) -> Known | None:
+        return next((known for known in self.releases if known.id == release), None)
+
+
+def read_record(store: Store) -> Record:
+    """The record; an empty one before the first run."""
+    found = store.get(KEY)
+    return _decode(found.data) if found else Record()
+
+
+def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = True, generation: int = 0) -> None:
+    """`release` went into service at `at` (UTC). Not `whole`: on some hosts only, so nothing goes back to it by itself.
+
+    One that was bad before is so no more: its gates have passed since. Raises FencedError when a run with a newer
+    `generation` has written the record.
+    """
+
+    def change(record: Record) -> Record:
+        known = record.find(release.id) or Known(release.id)
+        fresh = replace(
+            known,
+            commit=release.commit or known.commit,
+            ref=release.ref or known.ref,
+            sha256=release.sha256 or known.sha256,
+            run=run,
+            passed=at if whole else known.passed,
+            bad="" if whole else known.bad,
+        )
+        return _with(record, fresh)
+
+    _change(store, change, generation)
+
+
+def mark_bad(store: Store, release: str, why: str, *, unless_passed: bool = False, generation: int = 0) -> None:
+    """`release` must not be chosen again. `unless_passed`: one that has served well before stays as it is."""
+
+    def change(record: Record) -> Record:
+        known = record.find(release) or Known(release)
+        if unless_passed and known.passed:
+            return record
+        return _with(record, replace(known, bad=why), moved=False)
+
+    _change(store, change, generation)
+
+
+def set_live(store: Store, slot: str, *, generation: int = 0) -> None:
+    """`slot` serves from now on."""
+    _change(store, lambda record: replace(record, live=slot), generation)
+
+
+def _with(record: Record, known: Known, *, moved: bool = True) -> Record:
+    if not moved and record.find(known.id):
+        releases = tuple(known if old.id == known.id else old for old in record.releases)
+    else:
+        releases = (*(old for old in record.releases if old.id != known.id), known)
+    return replace(record, releases=releases[-KEPT:])
+
+
+def _change(store: Store, change: Callable[[Record], Record], generation: int) -> None:
+    for attempt in range(TRIES):
+        found = store.get(KEY)
+        record = _decode(found.data) if found else Record()
+        if generation and record.generation > generation:
+            raise FencedError(f"the record was changed under generation {record.generation}, and this is {generation}")
+        fresh = replace(change(record), generation=max(generation, record.generation))
+        if found and fresh == record:
+            return
+        try:
+            store.put(KEY, _encode(fresh), etag=found.etag if found else None, absent=found is None)
+        except ConflictError:
+            if attempt + 1 == TRIES:
+                raise
+        else:
+            return
+
+
+def _encode(record: Record) -> bytes:
+    return json.dumps(
+        {
+            **record.others,
+            "live": record.live,
+            "generation": record.generation,
+            "releases": [asdict(known) for known in record.releases],
+        },
+        indent=1,
+    ).encode()
+
+
+def _decode(data: bytes) -> Record:
+    try:
+        values = json.loads(data)
+        names = Known.__dataclass_fields__
+        releases = tuple(Known(**{key: item[key] for key in names if key in item}) for item in values.pop("releases"))
+        return Record(releases, values.pop("live"), values.pop("generation"), values)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise StoreError(f"{KEY} in the store is not a record: {exc}", hint="was it edited by hand?") from exc
