@@ -8,6 +8,7 @@ from dojo_deploy.configuration.document import parse, read
 from dojo_deploy.configuration.finding import find_inventory
 from dojo_deploy.configuration.inventories import inventory_from_document, load_inventory
 from dojo_deploy.configuration.resolve import resolve
+from dojo_deploy.configuration.sandboxed import sandbox_options
 from dojo_deploy.configuration.strategies import (
     load_strategy,
     strategy_document,
@@ -25,6 +26,7 @@ __all__ = [
     "parse",
     "read",
     "resolve",
+    "sandbox_options",
     "strategy_document",
     "strategy_folders",
     "strategy_from_document",

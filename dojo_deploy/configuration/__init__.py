@@ -5,7 +5,9 @@ tree        the node, merging, plain data
 scalars     what an unquoted word means; durations
 problems    several errors at once, one line each; near misses
 resolve     `nginx` or `package.module:Class` -> the class
-bind        a tree -> frozen dataclasses, whose fields are the schema; and back
+wants       what an annotation asks of a value, and how to say that it is not so
+    bind        a tree -> frozen dataclasses, whose fields are the schema
+    unbind      and back
 hosts       the `hosts:` section -> Host
 ports       the ports of a host's processes and slots; collisions
 inventories files -> Inventory

@@ -132,7 +132,7 @@ def _shorthand(node: Node, text: str, family: str, path: Path) -> Node:
     return Node(lines, node.file, node.line, node.column)
 
 
-def _dataclass(node: Node, cls: type[Any], path: Path) -> Any:
+def _dataclass(node: Node, cls: type[Any], path: Path, *, beside: tuple[str, ...] = ()) -> Any:
     if not isinstance(node.value, Mapping):
         raise problem(node, path, wants.complaint(cls, node))
     settable = [item for item in fields(cls) if item.init]
@@ -146,10 +146,11 @@ def _dataclass(node: Node, cls: type[Any], path: Path) -> Any:
     others = node.without(*(item.name for item in named))
     if rest is None:
         for key, item in others.entries.items():
-            gathering.found.append(problem(item, (*path, key), f"unknown key; {suggestion(key, wants.keys_of(cls))}"))
+            known = (*beside, *wants.keys_of(cls))
+            gathering.found.append(problem(item, (*path, key), f"unknown key; {suggestion(key, known)}"))
     else:
         with gathering.part():
-            values[rest.name] = _value(others, hints[rest.name], path)
+            values[rest.name] = _rest(others, hints[rest.name], path, wants.keys_of(cls))
     for field in named:
         with gathering.part():
             if field.name in node.value:
@@ -158,6 +159,12 @@ def _dataclass(node: Node, cls: type[Any], path: Path) -> Any:
                 raise problem(node, (*path, field.name), f"is missing; {wants.description(hints[field.name])}")
     gathering.end()
     return _made(node, cls, values, path)
+
+
+def _rest(node: Node, want: Any, path: Path, beside: tuple[str, ...]) -> Any:
+    if isinstance(want, type) and is_dataclass(want):
+        return _dataclass(node, want, path, beside=beside)
+    return _value(node, want, path)
 
 
 def _is_required(field: Field[Any]) -> bool:

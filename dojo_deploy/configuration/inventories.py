@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,8 @@ from dojo_deploy.configuration.bind import bind
 from dojo_deploy.configuration.document import read
 from dojo_deploy.configuration.hosts import check_name, check_ssh, read_hosts
 from dojo_deploy.configuration.ports import Place, ports_of, refuse_collisions, slots_of
-from dojo_deploy.configuration.problems import Gathering, located, problem, quoted, suggestion
+from dojo_deploy.configuration.problems import Gathering, problem, quoted, suggestion
+from dojo_deploy.configuration.sandboxed import with_sandbox
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Balancer, Probe, StoreKind
@@ -33,6 +33,7 @@ class Sections:
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     url: str = ""
+    probe: float = 0.0
 
 
 def load_inventory(path: str | Path, *, environment: str = "") -> Inventory:
@@ -41,7 +42,7 @@ def load_inventory(path: str | Path, *, environment: str = "") -> Inventory:
     Raises ConfigError, with a line per problem (five at most).
     """
     file = Path(path)
-    node = _with_sandbox(_with_base(read(file), file), file)
+    node = with_sandbox(_with_base(read(file), file), file)
     app = node.at("app")
     if app is not node and isinstance(app.value, Mapping) and (environment or "environment" not in app.entries):
         name = environment or file.stem
@@ -69,24 +70,6 @@ def _with_base(node: Node, file: Path) -> Node:
     if "extends" in base.entries:
         raise problem(base.at("extends"), ("extends",), f"is one level deep, and {file.name} extends this file already")
     return node.without("extends").over(base)
-
-
-def _with_sandbox(node: Node, file: Path) -> Node:
-    if "sandbox" not in node.entries:
-        return node
-    sandbox = node.at("sandbox")
-    others = [key for key in node.entries if key != "sandbox"]
-    if others:
-        raise problem(node.at(others[0]), (others[0],), "cannot stand beside `sandbox`, which is a whole inventory")
-    if sandbox.value is not None and not isinstance(sandbox.value, Mapping):
-        raise problem(sandbox, ("sandbox",), "wants a mapping like {hosts: 3}")
-    try:
-        module = importlib.import_module("dojo_deploy.sandbox.inventory")
-        return Node.of(module.document(file, sandbox.plain() or {}), file=str(file))
-    except ImportError as exc:
-        raise problem(sandbox, ("sandbox",), f"needs {exc.name}; pip install 'dojo-deploy[sandbox]'") from exc
-    except ConfigError as exc:
-        raise located(exc, sandbox, ("sandbox",)) from exc
 
 
 def _inventory(node: Node, file: Path) -> Inventory:
@@ -127,6 +110,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         lock=sections.lock,
         strategies=sections.strategies,
         url=sections.url,
+        probe=sections.probe,
         path=str(file) if node.file else "",
         document=node.plain(),
     )

@@ -63,12 +63,11 @@ def located(error: ConfigError, node: Node, path: Path) -> ConfigError:
         return error
     message = error.message.removeprefix(f"{error.key}: ") if error.key else error.message
     inner = (*path, error.key) if error.key else path
-    return problem(node, inner, f"{message}; {error.hint}" if error.hint else message)
+    return problem(node, inner, tidy(f"{message}; {error.hint}" if error.hint else message, most=400))
 
 
 def line(error: ConfigError) -> str:
-    text = f"{error.message}; {error.hint}" if error.hint else error.message
-    return " ".join(text.split())
+    return tidy(f"{error.message}; {error.hint}" if error.hint else error.message, most=1000)
 
 
 def dotted(path: Path) -> str:
@@ -82,15 +81,21 @@ def dotted(path: Path) -> str:
 
 def quoted(text: str, *, most: int = 60) -> str:
     """`text` on one line, in double quotes, cut to `most` characters."""
+    return f'"{tidy(text, most=most)}"'
+
+
+def tidy(text: str, *, most: int) -> str:
+    """On one line, without anything that a terminal would obey, cut to `most` characters."""
     cut = text if len(text) <= most else f"{text[:most]}…"
-    safe = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
-    return f'"{safe}"'
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean processes?`, or the list of what there is."""
     names = list(known)
-    near = difflib.get_close_matches(word.lower()[:100], names, n=1, cutoff=0.6)
+    lower = word.lower()[:100]
+    near = difflib.get_close_matches(lower, names, n=3, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]}?"
+        # Two letters that changed places are the likeliest slip of all.
+        return f"did you mean {next((name for name in near if sorted(name) == sorted(lower)), near[0])}?"
     return f"there is: {', '.join(names)}" if names else "there is none"

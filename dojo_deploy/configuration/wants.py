@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Mapping
@@ -115,14 +114,10 @@ def _advice(arms: tuple[Any, ...], node: Node) -> str:
         return "put it in quotes" if Secret in arms else f'write "{node.text}"'
     if isinstance(value, str):
         if any(get_origin(arm) is tuple for arm in arms):
-            return f"write [{value}]" if re.fullmatch(r"[A-Za-z][\w./-]{0,40}", value) else f"write [{_cut(value)}]"
+            return f"write [{value}]" if re.fullmatch(r"[A-Za-z][\w./-]{0,40}", value) else f"write [{quoted(value)}]"
         choices = [str(choice) for arm in arms if get_origin(arm) is Literal for choice in get_args(arm)]
         near = suggestion(value, choices) if choices else ""
         return next((advice for arm in arms if (advice := remedy(value, arm))), near if "mean" in near else "")
     if isinstance(value, int | float) and any(get_origin(arm) is tuple for arm in arms):
         return f"write [{node.text}]"
     return ""
-
-
-def _cut(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if len(value) <= 60 else "…"

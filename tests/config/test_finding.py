@@ -1,0 +1,50 @@
+"""What a person types is found, or what there is gets listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dojo_deploy.config import find_inventory
+from dojo_deploy.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DOJO_INVENTORY", raising=False)
+    (tmp_path / "inventories").mkdir()
+    return tmp_path / "inventories"
+
+
+def test_a_name_a_path_and_the_environment_variable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("production.yml", "eu.yaml"):
+        (folder / name).touch()
+    assert find_inventory("production") == Path("inventories/production.yml")
+    assert find_inventory("eu") == Path("inventories/eu.yaml")
+    assert find_inventory(str(folder / "eu.yaml")) == folder / "eu.yaml"
+    monkeypatch.setenv("DOJO_INVENTORY", "eu")
+    assert find_inventory() == Path("inventories/eu.yaml")
+    assert find_inventory("production") == Path("inventories/production.yml")
+
+
+def test_without_a_name_it_is_the_sandbox_or_the_only_one(folder: Path) -> None:
+    (folder / "staging.yml").touch()
+    assert find_inventory(None) == Path("inventories/staging.yml")
+    (folder / "production.yml").touch()
+    with pytest.raises(ConfigError, match=r"which inventory\? one of: production, staging\n.*-i NAME"):
+        find_inventory(None)
+    (folder / "sandbox.yml").touch()
+    assert find_inventory("") == Path("inventories/sandbox.yml")
+
+
+def test_what_is_not_there_is_answered_with_what_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"there is none in inventories/"):
+        find_inventory()
+    (folder / "production.yml").touch()
+    with pytest.raises(ConfigError, match=r'no inventory "prodution"; did you mean production\?'):
+        find_inventory("prodution")
+    monkeypatch.setenv("DOJO_INVENTORY", "nowhere/x.yml")
+    with pytest.raises(ConfigError, match=r"\(from \$DOJO_INVENTORY\); there is: production"):
+        find_inventory()
