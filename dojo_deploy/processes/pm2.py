@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import posixpath
@@ -18,7 +19,7 @@ from dojo_deploy.secrets import Secret
 
 DAEMON_SECONDS = 30.0  # for a daemon to start and to answer
 ASK_SECONDS = 20.0
-MARK = "DOJO_PROCESS"  # `scope/slot/process/`: how a process of ours is known, in PM2's list and in /proc
+MARK = "DOJO_PROCESS"  # `owner/slot/process/`: how a process of ours is known, in PM2's list and in /proc
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class Pm2:
     def running(self, place: Placement) -> Command:
         """Asks /proc alone: neither node nor PM2's daemon is started, and no pid file can be stale."""
         # In grep's basic expressions; a name may have a dot.
-        scope = re.sub(r"([.*^$\\\[\]])", r"\\\1", place.scope)
-        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{scope}/[^/]*/[^/]*/"})
+        owner = re.sub(r"([.*^$\\\[\]])", r"\\\1", _owner(place))
+        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{owner}/[^/]*/[^/]*/"})
 
     def save(self, place: Placement) -> tuple[Command, ...]:
         return (self._drive(place, "save", DAEMON_SECONDS + ASK_SECONDS),) if _processes(place) else ()
@@ -76,7 +77,7 @@ class Pm2:
         processes = _processes(place)
         apps = [self._app(place, name, process) for name, process in processes.items()]
         environment = {
-            "key": f"{place.scope}/{place.slot}/",
+            "key": f"{_owner(place)}/{place.slot}/",
             "folder": _folder(place),
             "processes": {name: _plain(name, process) for name, process in processes.items()},
             "fixed": sorted({name for app in apps for name in app["env"]}),  # type: ignore[attr-defined]
@@ -103,7 +104,7 @@ class Pm2:
         proof = place.slot == PROOF
         port = place.host.port(name, place.slot)
         env = {
-            MARK: f"{place.scope}/{place.slot}/{name}/",
+            MARK: f"{_owner(place)}/{place.slot}/{name}/",
             "APP": place.app.name,
             "ENVIRONMENT": place.app.environment,
             "COLOUR": place.slot,
@@ -137,6 +138,11 @@ class Pm2:
         # A slot without the file was never started.
         line = f'[ ! -f "$PROGRAM" ] || timeout -k 5 {seconds:.0f} "$NODE" "$PROGRAM" {verb}'
         return Command.shell(line, env={"NODE": self.node, "PROGRAM": _file(place, "pm2.cjs")})
+
+
+def _owner(place: Placement) -> str:
+    # Two roots on one machine are two hosts: the sandbox has all of its own that way.
+    return f"{place.scope}@{hashlib.sha256(place.host.root.encode()).hexdigest()[:8]}"
 
 
 def _listens(process: Process) -> bool:
