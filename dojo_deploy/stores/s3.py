@@ -215,7 +215,8 @@ def _parts() -> Any:
 
 
 def _status(exc: Exception) -> int:
-    answer = getattr(exc, "response", {})
+    """Of the answer; 0 when none came."""
+    answer = getattr(exc, "response", None) or {}
     return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
