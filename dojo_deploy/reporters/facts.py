@@ -94,8 +94,8 @@ class Facts:
         return quoted(f"{inert(event.host)} │ ", "dim", inert(event.line), width) if self._verbose else []
 
     def _undo_started(self, event: UndoStarted, width: int) -> list[Text]:
-        reason = " ".join(inert_lines(event.reason))
-        return [Text(), *paragraph(("↩ Undoing  ", "bold yellow"), reason, "yellow", width)]
+        # The first line will do: what went wrong was told in full where it did.
+        return [Text(), *paragraph(("↩ Undoing  ", "bold yellow"), inert_lines(event.reason)[0], "yellow", width)]
 
     def _warned(self, event: Warned, width: int) -> list[Text]:
         first, *rest = inert_lines(event.text)

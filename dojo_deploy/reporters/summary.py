@@ -11,7 +11,7 @@ from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished
 from dojo_deploy.reporters.census import census_table
 from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import counted, inert, seconds
+from dojo_deploy.reporters.text import counted, inert, inert_lines, seconds
 
 SLOWEST = 6
 NARROW = 60
@@ -75,7 +75,8 @@ def _verdict(finished: RunFinished) -> Text:
     text = line((f"{'✓' if good else '✗'} {inert(finished.verdict)}", style), f" in {seconds(finished.seconds)}")
     text.append(f"   exit {finished.exit_code}", "dim")
     if finished.reason:
-        text.append("\n  " + "\n  ".join(inert(part) for part in finished.reason.strip().split("\n")))
+        first, *rest = inert_lines(finished.reason)
+        text.append_text(line(f"\n  {first}", (" … in full above" if rest else "", "dim")))
     return text
 
 

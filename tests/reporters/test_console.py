@@ -175,3 +175,15 @@ def test_no_color_is_respected() -> None:
     coloured = re.compile(rb"\x1b\[[0-9;]*3[0-7][0-9;]*m")
     assert coloured.search(in_terminal("good", "30", env={}, until=b""))
     assert not coloured.search(in_terminal("good", "30", env={"NO_COLOR": "1"}, until=b""))
+
+
+def test_the_log_in_a_reason_is_not_told_again_at_the_end() -> None:
+    reason = "batch 1/web1/switch: exit status 1\nfirst line of a log\nsecond line of a log"
+    said = shown(
+        UndoStarted(reason=reason), RunFinished(run="1", verdict="rolled back", exit_code=20, seconds=1, reason=reason)
+    )
+    assert said.count("exit status 1") == 2 and "of a log" not in said and "in full above" in said
+
+
+def test_a_census_of_a_run_that_never_ended_is_told_when_the_console_is_closed() -> None:
+    assert "the fleet is mixed" in shown(CensusTaken(rows={"web1": {"current": "v1"}}, verdict="mixed"))
