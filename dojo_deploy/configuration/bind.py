@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from types import NoneType
 from typing import Any, TypeVar, cast, get_args, get_origin
 
@@ -121,14 +121,14 @@ def _kind(node: Node, interface: type, path: Path) -> Any:
 
 
 def _shorthand(node: Node, text: str, family: str, path: Path) -> Node:
-    found: object = {"kind": text}
+    found: Mapping[str, object] = {"kind": text}
     spell = getattr(family_module(family), "shorthand", None)
     if spell and text not in kinds_of(family) and not is_outside(text):
         try:
             found = spell(text) or found
         except (ConfigError, ValueError) as exc:
             raise located(_as_config_error(exc), node, path) from exc
-    lines = {key: Node(item, node.file, node.line, node.column, str(item)) for key, item in dict(found).items()}  # type: ignore[call-overload]
+    lines = {key: replace(Node.of(item, file=node.file), line=node.line) for key, item in found.items()}
     return Node(lines, node.file, node.line, node.column)
 
 
