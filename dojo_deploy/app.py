@@ -212,7 +212,7 @@ def _build(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Pa
     site, clock = session.inventory, session.clock
     cache = work_folder(site) / "artifacts" / site.scope
     if artifact:
-        taken = builds.adopt(Path(artifact), site, cache=cache)
+        taken = builds.adopt(Path(artifact), site)
         return Prepared(taken.release, taken.path)
     started = clock.monotonic()
     trail.emit(StageStarted(stage="build", hosts=(site.app.build.on,)))
@@ -221,6 +221,7 @@ def _build(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Pa
         made = builds.build(
             site,
             ref=ref,
+            work=cache,
             cache=cache,
             say=lambda line: trail.emit(OutputWritten(step="build", host=CONTROLLER, line=line)),
             clock=clock,

@@ -11,7 +11,7 @@ from typing import Any
 import dojo_deploy
 from dojo_deploy.clock import utc
 from dojo_deploy.config import inventory_from_document, strategy_document, strategy_from_document
-from dojo_deploy.engine import hostjob, ledger, lock
+from dojo_deploy.engine import hoststate, ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.journal import Journal
@@ -132,7 +132,7 @@ def conduct(
                 plan=plan.as_dict(),
                 plan_hash=plan.hash,
                 tool=dojo_deploy.__version__,
-                by=wishes.by or lock.Holder.here().who,
+                by=wishes.by or str(lock.Holder.here()),
                 at=utc(clock.now()),
                 options={"limit": wishes.limit, "reason": wishes.reason},
             )
@@ -223,7 +223,7 @@ def _carry(
     clock, site = session.clock, session.inventory
     started = clock.monotonic()
     journal = Journal(work_folder(site) / "runs" / site.scope / run.id / "journal.jsonl", wishes.redact)
-    trail.attach(journal, ledger.Notes(session.store), run.id)
+    trail.attach(journal, ledger.Notes(session.store, run.lease.generation, wishes.redact), run.id)
     trail.emit(
         RunStarted(
             run=run.id,
@@ -262,7 +262,7 @@ def _finish(
     session, plan, trail = run.session, run.plan, run.trail
     site, clock = session.inventory, session.clock
     verdict = outcome.verdict
-    if verdict == "done" and getattr(plan, "slot", "") and wishes.limit:
+    if verdict == "done" and wishes.limit:
         verdict = "partial"
     if verdict == "rolled back" and abort:
         verdict = "aborted"
@@ -297,12 +297,15 @@ def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed) -> None:
     if run.plan.strategy == "restart":
         return
     if verdict in ("done", "partial"):
-        ledger.passed(store, release, run=run.id, at=utc(clock.now()), whole=verdict == "done")
+        ledger.passed(
+            store, release, run=run.id, at=utc(clock.now()), whole=verdict == "done", generation=run.lease.generation
+        )
         if run.plan.strategy == "rollback":
             for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
-                ledger.mark_bad(store, left, f"rolled back to {release.id} by run {run.id}")
+                ledger.mark_bad(store, left, f"rolled back to {release.id} by run {run.id}", generation=run.lease.generation)
     elif verdict in ("rolled back", "mixed", "tolerated") and "signal" not in outcome.reason:
-        ledger.mark_bad(store, release.id, f"run {run.id}: {outcome.reason.splitlines()[0]}", unless_passed=True)
+        why = f"run {run.id}: {outcome.reason.splitlines()[0]}"
+        ledger.mark_bad(store, release.id, why, unless_passed=True, generation=run.lease.generation)
 
 
 def _progress(
@@ -317,7 +320,7 @@ def _progress(
     """What earlier sessions of the run did. `strict`: a host that cannot be asked is an error, else all may have run."""
     hosts = dict.fromkeys(lane.host for _, _, lane, _ in plan.steps() if lane.host != CONTROLLER)
     futures = {
-        host: executor.submit(hostjob.record, session.shell(host), Layout(session.inventory.hosts[host].root), run)
+        host: executor.submit(hoststate.record, session.shell(host), Layout(session.inventory.hosts[host].root), run)
         for host in hosts
     }
     ended: dict[str, int | None] = {}

@@ -61,7 +61,8 @@ class Shell(Protocol):
     is LostError, never a status.
     """
 
-    host: Host
+    @property
+    def host(self) -> Host: ...
 
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         """Runs one command to its end. `within` bounds the whole call in seconds (LostError after it)."""
@@ -157,7 +158,10 @@ class Balancer(Protocol):
         """Hosts of `backends` that get no new requests now, read from the balancer. One never seen there is drained."""
 
     def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
-        """No request is under way to it and none will come. Refuses to empty the pool. Repeatable."""
+        """No request is under way to it and none will come. Repeatable.
+
+        Refuses to leave no other backend of `pool`; an empty `pool` says that nothing may be left (an undo).
+        """
 
     def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """It gets its share again, from now. Repeatable."""
@@ -165,8 +169,8 @@ class Balancer(Protocol):
     def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
         """The commands that `drain` or `restore` would run."""
 
-    def answer(self, session: Session, path: str = "/") -> Answer | None:
-        """One fresh request through the balancer, or None where there is none."""
+    def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
+        """One fresh request through the balancer, or None where there is none. Raises BalancerError."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ ALLOWED = {
     "strategies": VALUES | {"plan", "interfaces", "steps", "strategies"},
     **{family: VALUES | {"plan", "interfaces", "http1", "gates"} for family in FAMILIES},
     "builds": VALUES | {"plan", "interfaces", "builds"},
-    "engine": VALUES | {"plan", "interfaces", "gates", "engine"},
+    "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},
     "reporters": {"events", "secrets", "errors", "reporters"},
     "prober": {"events", "errors", "clock", "prober"},
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
+from dojo_deploy.engine.lease import Lease
 from dojo_deploy.engine.progress import Progress, is_on_host
 from dojo_deploy.errors import DojoError, FencedError, GateFailedError, InterruptedRunError, LostError
 from dojo_deploy.events import Event, GateFailed, OutputWritten, StepFinished, StepStarted
@@ -24,13 +25,6 @@ class Trail(Protocol):
     def emit(self, event: Event) -> None: ...
     def sync(self) -> None: ...
     def note(self, kind: str, **data: object) -> None: ...
-
-
-class Lease(Protocol):
-    generation: int
-    store_id: str
-
-    def check(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
 
 def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], seconds: dict[str, float]) -> Outcome:
     first = next((result for result in failed if result.outcome not in ("stopped",)), failed[0])
-    reason = f"{first.step}: {first.detail}".strip(": ")
+    reason = first.detail if first.detail.startswith(first.step) else f"{first.step}: {first.detail}".strip(": ")
     if first.outcome == "fenced":
         return Outcome("fenced", reason, {}, seconds)
     if all(result.outcome in ("interrupted", "stopped") for result in failed):

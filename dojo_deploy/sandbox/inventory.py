@@ -94,6 +94,7 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
             "url": app["url"],
         },
         "url": app["url"],
+        "probe": 400,
         "probes": {"database": {"kind": "http", "path": "/api/database/health"}},
         "store": _store(found, store, layout),
         "lock": {"ttl": "5s"},

@@ -90,7 +90,7 @@ class Rollout:
             steps.append(traffic.drain(self.site, place.host, place.slot))
         steps += self.change(place)
         if restores:
-            steps.append(traffic.restore(self.site, place.host, place.slot))
+            steps.append(traffic.restore(self.site, place.host, place.slot, served=host in self.serving))
         if bake:
             steps.append(self._bake(place, bake))
         steps += hooks_.steps(self.hooks, "after", place)

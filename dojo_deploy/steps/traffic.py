@@ -49,9 +49,14 @@ def drain(site: Inventory, host: Host, slot: str) -> Step:
     return Step("drain", Drain(*_ends(site, host, slot)), undo=back)
 
 
-def restore(site: Inventory, host: Host, slot: str) -> Step:
-    """Puts the host in; undone by taking it out again, so that undoing what came before meets no traffic."""
-    return Step("restore", Restore(*_ends(site, host, slot)), undo=Step("drain", Drain(*_ends(site, host, slot))))
+def restore(site: Inventory, host: Host, slot: str, *, served: bool = True) -> Step:
+    """Puts the host in; undone by taking it out again, so that undoing what came before meets no traffic.
+
+    `served`: it was in when the fleet was looked at. If not, undoing takes it out even if nothing else is left.
+    """
+    balancer, backend, pool = _ends(site, host, slot)
+    out = Step("drain", Drain(balancer, backend, pool if served else ()))
+    return Step("restore", Restore(balancer, backend, pool), undo=out)
 
 
 def _ends(site: Inventory, host: Host, slot: str) -> tuple[Balancer, Backend, tuple[Backend, ...]]:

@@ -28,13 +28,13 @@ HELP = {
 }
 
 
-class FlaggedTask(Task):  # type: ignore[misc]
+class FlaggedTask(Task[Any]):
     """A task whose short flags are the same everywhere, and no others."""
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         found: list[Argument] = super().get_arguments(ignore_unknown_help)
         for argument in found:
-            name = argument.name.replace("_", "-")
+            name = str(argument.name).replace("_", "-")
             argument.names = (argument.names[0], *([SHORT[name]] if name in SHORT else []))
         return found
 
