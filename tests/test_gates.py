@@ -44,7 +44,7 @@ class FakeClock:
 
 @dataclass
 class Scripted:
-    """Answers by a script, one letter a reading: `.` passes, `x` fails; the last one repeats. Each takes `took` seconds."""
+    """Answers by a script, a letter a reading: `.` passes, `x` fails, the last repeats; each takes `took` s."""
 
     clock: FakeClock
     script: str

@@ -17,8 +17,6 @@ from dojo_deploy.interfaces import Answer, Backend
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
 
-ANSWER_WITHIN = 10.0
-
 
 @dataclass(frozen=True)
 class Nginx:
@@ -51,7 +49,8 @@ class Nginx:
     def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """Returns once the workers that knew it are gone: until then a kept-alive connection may still reach it.
 
-        Raises RefusedError when no other host of `pool` would be left, BalancerError when it was put back.
+        Raises RefusedError when no other host of `pool` would be left (an empty one allows it), BalancerError when it
+        was put back.
         """
         self._everywhere(session, "drain", backend, pool)
 
@@ -69,11 +68,11 @@ class Nginx:
             f"{self.hosts}: until {self.url} answers by it, at most {self.effect_within:g} s{wait}",
         )
 
-    def answer(self, session: Session, path: str = "/") -> Answer | None:
+    def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
         site = self._site(session, ())
         change = random.choice(self._changes(session, ()))
         try:
-            found = change.ask(path, within=ANSWER_WITHIN)
+            found = change.ask(path, within=within)
         except OSError as exc:
             raise BalancerError(f"{change.host}: {site.url}{path}: {exc}") from exc
         tried = [part.strip() for part in found.headers.get(files.IDENTITY.lower(), "").split(",")]
@@ -95,9 +94,11 @@ class Nginx:
                     change.write(verb, backend, pool)
                     made.append(change)
                     change.await_effect(self.effect_within)
-            if verb == "drain":
-                for change in changes:
+            for change in changes:
+                if verb == "drain":
                     change.await_complete(self.drain_within)
+                else:
+                    change.await_handover(self.effect_within)
         except DojoError as exc:
             stuck = [text for change in reversed(made) if (text := _put_back(session, change, backend, self))]
             if stuck:

@@ -70,7 +70,7 @@ class Change:
     def write(self, verb: str, backend: Backend, pool: tuple[Backend, ...], *, force: bool = False) -> Written:
         """Files, test and reload; when nginx refuses, the files are as they were and it was told nothing.
 
-        Raises RefusedError for a drain that would leave no other host of `pool`.
+        Raises RefusedError for a drain that would leave no other host of `pool`, unless that is empty.
         """
         site = self.site
         env = {
@@ -85,6 +85,7 @@ class Change:
             "SERVER_LEVEL": files.server_level(site.scope),
             "PID": site.pid,
             "FORCE": "1" if force else "",
+            "MAY_EMPTY": "" if pool else "1",
             "LOCK_WITHIN": f"{LOCK_WITHIN:.0f}",
         }
         rows = "".join(f"{one.host} {one.address} {one.slot}\n" for one in (backend, *pool))
@@ -124,11 +125,15 @@ class Change:
             hint=hint,
         )
 
+    def await_handover(self, within: float) -> None:
+        """Until the workers of before the reload take no new connection."""
+        done = self._wait(within, accepting="1")
+        if not done.ok:
+            raise BalancerError(f"{self.host}: workers {done.text} still take connections {within:g} s after a reload")
+
     def await_complete(self, within: float) -> None:
         """Until the workers of before the reload are gone."""
-        written = self._required()
-        env = {"OLD": written.old, "MASTER": written.master, "WITHIN": f"{within:.0f}"}
-        done = self.run(scripts.WAIT, env, within=within + ASK_WITHIN)
+        done = self._wait(within)
         if not done.ok:
             raise BalancerError(
                 f"{self.host}: requests by the old configuration still run after {within:g} s, in workers {done.text}",
@@ -153,6 +158,11 @@ class Change:
     def run(self, script: str, env: dict[str, str], *, within: float, stdin: bytes = b"") -> Completed:
         command = Command.of("/bin/sh", "-c", script, "dojo-nginx", *self.site.words, env=env)
         return self.session.shell(self.host).run(command, within=within, stdin=stdin)
+
+    def _wait(self, within: float, *, accepting: str = "") -> Completed:
+        written = self._required()
+        env = {"OLD": written.old, "MASTER": written.master, "WITHIN": f"{within:.0f}", "ACCEPTING": accepting}
+        return self.run(scripts.WAIT, env, within=within + ASK_WITHIN)
 
     def _required(self) -> Written:
         if self._written is None:

@@ -62,7 +62,7 @@ listing >"$work/state"
 was=$(awk -v host="$HOST" '$1 == host { print $2, $3 }' "$work/state")
 case $VERB in
 drain)
-    if [ "$was" = "up $ADDRESS" ]; then
+    if [ "$was" = "up $ADDRESS" ] && [ -z "$MAY_EMPTY" ]; then
         others=$(awk -v me="$HOST" 'NR == FNR { pool[$1]; next }
             $1 in pool && $1 != me && $2 == "up" { n++ } END { print n + 0 }' "$work/pool" "$work/state")
         [ "$others" -gt 0 ] || { put_back; exit 11; }
@@ -94,17 +94,19 @@ printf 'generation %s\nwas %s\nmaster %s\nold %s\nlog %s\n' "$generation" "$was"
 """
 )
 
-# The pids are those of before the reload: a worker is on its way out before its title says so.
+# The pids are those of before the reload: a worker is on its way out before its title says so. With ACCEPTING it is
+# enough that they take no new connection, which they do for a moment after the new ones have begun to.
 WAIT = r"""
 end=$(($(date +%s) + WITHIN))
 while :; do
     left=
     for pid in $OLD; do
-        ! grep -qs "^PPid:[[:space:]]*$MASTER\$" "/proc/$pid/status" || left="$left $pid"
+        grep -qs "^PPid:[[:space:]]*$MASTER\$" "/proc/$pid/status" || continue
+        [ -n "$ACCEPTING" ] && grep -qs "is shutting down" "/proc/$pid/cmdline" || left="$left $pid"
     done
     [ -n "$left" ] || exit 0
     [ "$(date +%s)" -lt "$end" ] || break
-    sleep 0.1
+    sleep 0.05
 done
 echo "$left"
 exit 1

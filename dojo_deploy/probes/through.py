@@ -26,7 +26,8 @@ def through_balancer(session: Session, target: Target, path: str, *, within: flo
     deadline = session.clock.monotonic() + within
     others: set[str] = set()
     for _ in range(TRIES):
-        answer = session.inventory.balancer.answer(session, path)
+        rest = max(0.1, deadline - session.clock.monotonic())
+        answer = session.inventory.balancer.answer(session, path, within=rest)
         if answer is None:
             return _site(session, path, deadline - session.clock.monotonic()), ""
         if not answer.upstream or not wanted:

@@ -60,7 +60,7 @@ server {{
 class Upstream:
     """Answers its name and release; `/slow` after a second."""
 
-    def __init__(self, name: str, release: str = "r1") -> None:
+    def __init__(self, name: str, release: str = "r1", *, port: int = 0) -> None:
         self.name = name
         self.seen: Counter[str] = Counter()
         outer = self
@@ -82,7 +82,7 @@ class Upstream:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Answers)
         self.server.daemon_threads = True
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

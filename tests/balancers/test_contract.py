@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from dojo_deploy.balancers import KINDS, shorthand
-from dojo_deploy.errors import ConfigError
+from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.interfaces import Backend, Balancer
 
 from .local import LocalSession, RunningNginx, Upstream, inventory, pool
@@ -57,6 +57,17 @@ def test_answers_come_from_the_backends_that_were_put_in(site: Site) -> None:
         return
     assert {answer.upstream for answer in answers if answer} == {backend.address for backend in backends[:2]}
     assert {(answer.status, answer.release) for answer in answers if answer} == {(200, "r1")}
+
+
+def test_the_last_backend_is_drained_only_when_nothing_needs_to_be_left(site: Site) -> None:
+    balancer, session, backends = site
+    balancer.restore(session, backends[0], backends)
+    if balancer.can_drain:
+        with pytest.raises(RefusedError):
+            balancer.drain(session, backends[0], backends)
+        assert balancer.drained(session, backends[:1]) == set()
+    balancer.drain(session, backends[0], ())
+    assert balancer.drained(session, backends[:1]) == ({"web1"} if balancer.can_drain else set())
 
 
 def test_a_preview_says_what_would_happen_to_which_host(site: Site) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ from dojo_deploy.command import Command
 from dojo_deploy.errors import BalancerError, ConfigError, RefusedError
 from dojo_deploy.interfaces import Backend, Completed
 
-from .local import LocalSession, LocalShell, RunningNginx, Upstream, inventory, pool
+from .local import LocalSession, LocalShell, RunningNginx, Upstream, free_port, inventory, pool
 
 SCOPE = "shop-test"
 Site = tuple[Nginx, LocalSession, tuple[Backend, ...]]
@@ -284,6 +285,48 @@ def test_a_balancer_asked_in_tls_is_told_to_listen_in_plain_http_too() -> None:
     with pytest.raises(ConfigError, match="plain HTTP") as caught:
         settings.drained(LocalSession(inventory("shop", settings)), ())
     assert "listen 127.0.0.1" in caught.value.hint
+
+
+def test_an_nginx_that_dies_of_a_reload_leaves_the_files_as_they_were_and_says_so(
+    site: Site, nginx: RunningNginx, tmp_path: Path
+) -> None:
+    settings, session, backends = site
+    assert nginx.process
+    wrapper = tmp_path / "fatal"
+    wrapper.write_text(
+        f'#!/bin/sh\nmaster={nginx.process.pid}\n{nginx.words} "$@" || exit\n'
+        '[ "$*" != "-s reload" ] || kill -9 $master $(ps -o pid= --ppid $master)\n'
+    )
+    wrapper.chmod(0o755)
+    fatal = replace(settings, nginx=str(wrapper), effect_within=0.5)
+    threading.Thread(target=nginx.process.wait, daemon=True).start()
+    with pytest.raises(BalancerError, match=r"not in effect.*not put back: .*nginx does not run"):
+        fatal.drain(session, backends[0], backends)
+    assert " down;" not in (servers(nginx) / "web1.conf").read_text()
+
+
+def test_one_refused_connection_does_not_make_nginx_itself_hide_a_backend(site: Site, nginx: RunningNginx) -> None:
+    settings, session, backends = site
+    port = free_port()
+    late = replace(backends[0], address=f"127.0.0.1:{port}")
+    settings.restore(session, late, backends)
+    # One kept connection is one worker, and each worker counts failures by itself.
+    connection = http.client.HTTPConnection("127.0.0.1", nginx.ports[SCOPE], 5)
+
+    def names(number: int) -> list[str]:
+        found = []
+        for _ in range(number):
+            connection.request("GET", "/")
+            found.append(json.loads(connection.getresponse().read())["name"])
+        return found
+
+    assert set(names(3)) == {"web2", "web3"}
+    started = Upstream("late", port=port)
+    try:
+        assert "late" in names(3)
+    finally:
+        started.stop()
+        connection.close()
 
 
 class Elsewhere(LocalShell):

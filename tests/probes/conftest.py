@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -52,6 +53,9 @@ class Server:
 
     def stop(self) -> None:
         self.stopped.set()
+        # Closing alone leaves it listening for as long as the other thread is in accept().
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def _accept(self) -> None:

@@ -116,7 +116,8 @@ class Rounds:
         self.answers = answers
         self.asked = 0
 
-    def answer(self, session: object, path: str = "/") -> Answer:  # noqa: ARG002
+    def answer(self, session: object, path: str = "/", *, within: float = 10.0) -> Answer:  # noqa: ARG002
+        assert 0 < within <= 2
         self.asked += 1
         return self.answers[(self.asked - 1) % len(self.answers)]
 
