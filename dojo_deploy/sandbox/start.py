@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dojo_deploy.errors import RefusedError
+
 from . import daemons, ports, repository, services, state, toolchain
 from .files import locked
 from .fleet import design, parse
@@ -47,14 +49,20 @@ def running(layout: Layout, service: Service) -> Process | None:
 
 def _bring_up(layout: Layout, service: Service) -> None:
     changed = service.configure()
+    watched = Watched(lambda: running(layout, service) is not None, layout.log(service.name))
     if process := running(layout, service):
         if changed:
             process.send(signal.SIGHUP)
-    else:
-        for orphan in daemons.orphans(layout, service.name):
-            orphan.send(signal.SIGKILL)
-        daemons.start(layout, service.name, service.command())
-    service.settle(Watched(lambda: running(layout, service) is not None, layout.log(service.name)))
+        try:
+            return service.settle(watched)
+        except RefusedError:
+            # It may have been on its way out when it was looked at.
+            if watched.alive():
+                raise
+    for orphan in daemons.orphans(layout, service.name):
+        orphan.send(signal.SIGKILL)
+    daemons.start(layout, service.name, service.command())
+    return service.settle(watched)
 
 
 def _running(layout: Layout, wanted: Iterable[Service]) -> Iterable[tuple[str, Process]]:

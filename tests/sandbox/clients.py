@@ -1,12 +1,15 @@
-"""SSH clients that verify host keys, and one way to run a command."""
+"""Clients made from the state file: SSH with host keys verified, and S3."""
 
 from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import boto3
 import paramiko
+from botocore.config import Config
 
 State = dict[str, Any]
 
@@ -47,3 +50,15 @@ def run(client: paramiko.SSHClient, command: str, data: bytes = b"", seconds: fl
     out = b"".join(iter(lambda: channel.recv(1 << 20), b""))
     err = b"".join(iter(lambda: channel.recv_stderr(1 << 20), b""))
     return Answer(channel.recv_exit_status(), out, err)
+
+
+def s3_client(state: State) -> Any:
+    store = state["s3"]
+    return boto3.client(
+        "s3",
+        endpoint_url=store["endpoint"],
+        region_name="us-east-1",
+        aws_access_key_id=Path(store["access_key_file"]).read_text(),
+        aws_secret_access_key=Path(store["secret_key_file"]).read_text(),
+        config=Config(s3={"addressing_style": "path"}),
+    )

@@ -21,7 +21,7 @@ from dojo_deploy.sandbox.layout import Layout
 from dojo_deploy.sandbox.proc import Process
 from dojo_deploy.sandbox.waiting import answers, until
 
-from .clients import State, client_to, run
+from .clients import State, client_to, run, s3_client
 
 pytestmark = pytest.mark.sandbox
 
@@ -133,9 +133,11 @@ def test_data_survive_down_and_up(own: Path) -> None:
     state = sandbox.up(own, hosts=1)
     redis = pytest.importorskip("redis")
     redis.Redis.from_url(state["redis"]["url"]).set("kept", "yes")
+    s3_client(state).put_object(Bucket="dojo", Key="kept", Body=b"yes")
     sandbox.down(own)
     sandbox.up(own, hosts=1)
     assert redis.Redis.from_url(state["redis"]["url"]).get("kept") == b"yes"
+    assert s3_client(state).get_object(Bucket="dojo", Key="kept")["Body"].read() == b"yes"
 
 
 def test_a_port_taken_meanwhile_is_said_at_once(own: Path) -> None:

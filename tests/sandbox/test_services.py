@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
 import paramiko
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from .clients import run
+from .clients import run, s3_client
 
 pytestmark = pytest.mark.sandbox
 State = dict[str, Any]
@@ -44,14 +42,7 @@ def test_redis_answers_over_its_url(state: State) -> None:
 
 def test_s3_honours_conditional_writes(state: State) -> None:
     store = state["s3"]
-    client = boto3.client(
-        "s3",
-        endpoint_url=store["endpoint"],
-        region_name="us-east-1",
-        aws_access_key_id=Path(store["access_key_file"]).read_text(),
-        aws_secret_access_key=Path(store["secret_key_file"]).read_text(),
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client(state)
     client.put_object(Bucket=store["bucket"], Key="lock", Body=b"1", IfNoneMatch="*")
     with pytest.raises(ClientError) as refusal:
         client.put_object(Bucket=store["bucket"], Key="lock", Body=b"2", IfNoneMatch="*")
