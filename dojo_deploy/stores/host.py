@@ -7,13 +7,15 @@ import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, ConflictError, LostError, StoreError, TransportError
-from dojo_deploy.interfaces import Session, Shell, Stored
+from dojo_deploy.interfaces import Clock, Session, Shell, Stored
 from dojo_deploy.release import Layout
 from dojo_deploy.stores.envelope import checked, is_key, seal, unseal
+from dojo_deploy.stores.host_channel import Channel
 from dojo_deploy.stores.host_script import SCRIPT, Reply, Request, find_reply, new_identity
 from dojo_deploy.stores.host_streams import Chained, Saved
 
@@ -39,7 +41,7 @@ class PrimaryHost:
         path = self.path or posixpath.join(Layout(inventory.hosts[name].root).state, "store")
         if not path.startswith("/"):
             raise ConfigError(f"store: {path!r} is not absolute", where=inventory.path, key="store.path")
-        return HostStore(session.shell(name), posixpath.join(path, inventory.scope))
+        return HostStore(session.shell(name), posixpath.join(path, inventory.scope), session.clock)
 
     def preview(self) -> str:
         return f"ssh://{self.host or 'first host'}{self.path or '/<root>/.dojo/store'}"
@@ -51,6 +53,7 @@ class HostStore:
 
     shell: Shell
     base: str
+    clock: Clock
 
     def get(self, key: str) -> Stored | None:
         reply, body = self._ask(Request("get", checked(key)))
@@ -75,14 +78,15 @@ class HostStore:
         with _told(key, self.shell), path.open("rb") as file:
             request = Request("put", checked(key), size=path.stat().st_size)
             feed = Chained(request.line(identity), file)
-            self.shell.stream(self._command.render(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
-            _judged(key, find_reply(identity, output))
+            self.shell.stream(self._text, within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
+            reply = find_reply(identity, output)
+            _judged(key, reply, bytes(output[reply.start :]) if reply else b"")
 
     def download(self, key: str, path: Path) -> bool:
         identity = new_identity()
         with _told(key, self.shell), Saved(path, identity) as saved:
             feed = io.BytesIO(Request("get", checked(key)).line(identity))
-            self.shell.stream(self._command.render(), within=MOVE_SECONDS, stdin=feed, on_output=saved.write)
+            self.shell.stream(self._text, within=MOVE_SECONDS, stdin=feed, on_output=saved.write)
             reply = _judged(key, saved.reply)
             if saved.size != reply.size:
                 raise LostError(f"only {saved.size} of {reply.size} bytes arrived")
@@ -91,41 +95,38 @@ class HostStore:
         return reply.status == "found"
 
     def close(self) -> None:
-        """The connection is the session's."""
+        """Ends the kept `sh`; the connection is the session's."""
+        self._channel.close()
 
     def _ask(self, request: Request, data: bytes = b"") -> tuple[Reply, bytes]:
         with _told(request.key, self.shell):
             for left in reversed(range(TRIES)):
-                identity = new_identity()
                 try:
-                    done = self.shell.run(self._command, within=ASK_SECONDS, stdin=request.line(identity) + data)
-                    reply = find_reply(identity, done.stdout)
-                    if reply is None and done.status:
-                        raise StoreError(f"the store's folder on {self.shell.host.name}: {done.complaint}")
-                    reply = _judged(request.key, reply)
-                    body = done.stdout[reply.start : reply.start + reply.size]
-                    if len(body) != reply.size:
-                        raise LostError(f"only {len(body)} of {reply.size} bytes arrived")
-                    return reply, body
+                    reply, body = self._channel.ask(request, data, within=ASK_SECONDS)
+                    return _judged(request.key, reply, body), body
                 except LostError:
                     if not left:
                         raise
         raise AssertionError("unreachable: the last try returns or raises")
 
+    @cached_property
+    def _channel(self) -> Channel:
+        return Channel(self.shell, self._text, self.clock)
+
     @property
-    def _command(self) -> Command:
-        return Command.of("sh", "-c", SCRIPT, "dojo-store", self.base)
+    def _text(self) -> str:
+        return Command.of("sh", "-c", SCRIPT, "dojo-store", self.base).render()
 
 
-def _judged(key: str, reply: Reply | None) -> Reply:
-    if reply is None or reply.status == "torn":
+def _judged(key: str, reply: Reply | None, body: bytes = b"") -> Reply:
+    if reply is None:
         raise LostError("no whole answer came")
     if reply.status == "conflict":
         raise ConflictError(f"{key} is not in the store as it was expected")
     if reply.status == "busy":
         raise StoreError("another process holds the store's .lock on the host", hint="fuser .lock names it")
     if reply.status == "failed":
-        raise StoreError(f"the host could not write {key}", hint="is its disk full, or the folder not writable?")
+        raise StoreError(f"the host could not write {key}: {body.decode('utf-8', 'backslashreplace')}")
     return reply
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 SCRIPT = r"""
 umask 077
 LC_ALL=C; export LC_ALL
-mkdir -p "$1/.unfinished" && cd "$1" || exit 1
+{ mkdir -p "$1/.unfinished" && cd "$1"; } 2>&1 || exit 1
+find .unfinished -type f -mtime +1 -exec rm -f {} + 2>/dev/null
 say() { printf '%s %s %s\n' "$id" "$1" "${2:-0}"; }
+fail() { say failed "${#why}"; printf %s "$why"; }
 tell() { say "$1" "$(($(wc -c <"$2")))"; cat "$2"; }
 settle() { sync "$@" 2>/dev/null || sync; }
 version() {
@@ -39,21 +41,23 @@ serve() {
   flock -w 15 9 || { say busy; return; }
   case $op in
   get) if [ -f "$key" ]; then tell found "$key"; else say absent; fi ;;
-  delete) rm -f "$key" && say done || say failed ;;
-  list) find . -name '.?*' -prune -o -type f -print >"$part" && tell found "$part" || say failed ;;
+  delete) if why=$(rm -f "$key" 2>&1); then say done; else fail; fi ;;
+  list) if why=$(find . -name '.?*' -prune -o -type f -print 2>&1 >"$part"); then tell found "$part"; else fail; fi ;;
   put)
     version
     if [ "$have" = "$new" ]; then say done
-    elif [ "$want" = any ] || [ "$want" = "$have" ]; then publish && say done || say failed
-    else say conflict
+    elif [ "$want" != any ] && [ "$want" != "$have" ]; then say conflict
+    elif why=$(publish 2>&1); then say done
+    else fail
     fi ;;
   esac
 }
 while read -r id op key want new size; do
   part=.unfinished/$id.$$
   if [ "$op" = put ]; then
-    head -c "$size" >"$part"
-    [ "$(($(wc -c <"$part")))" = "$size" ] || { rm -f "$part"; say torn; continue; }
+    # What was not received would be read as the next request, so there is none after either failure.
+    why=$(head -c "$size" 2>&1 >"$part") || { fail; rm -f "$part"; exit 1; }
+    [ "$(($(wc -c <"$part")))" = "$size" ] || { rm -f "$part"; exit 1; }
     settle "$part"
   fi
   serve 9>>.lock
@@ -78,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """`status`: done, found, absent, conflict, busy, torn, failed; `start` is where the `size` bytes begin."""
+    """`status`: done, found, absent, conflict, busy, failed (the body says why). `size` bytes follow from `start`."""
 
     status: str
     size: int

@@ -60,6 +60,11 @@ class LocalShell:
         killer.start()
         try:
             while data := child.stdout.read(65536):
+                if self.lose:
+                    self.lose -= 1
+                    child.kill()
+                    child.wait()
+                    raise LostError("the link went away", host=self.host.name)
                 on_output(data)
             return child.wait()
         finally:

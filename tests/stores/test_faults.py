@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
@@ -11,16 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
-from dojo_deploy.command import Command
-from dojo_deploy.errors import ConfigError, ConflictError, StoreError, UnreachableError
-from dojo_deploy.interfaces import Completed
+from dojo_deploy.errors import ConfigError, ConflictError, LostError, StoreError, UnreachableError
 from dojo_deploy.stores import shorthand
 from dojo_deploy.stores.directory import Directory
 from dojo_deploy.stores.host import HostStore, PrimaryHost
@@ -51,17 +51,16 @@ def test_a_put_whose_answer_was_lost_is_found_and_done(host: HostStore) -> None:
 
 def test_a_lost_put_that_another_writer_has_replaced_since_is_a_conflict(host: HostStore, tmp_path: Path) -> None:
     class Overtaken(LocalShell):
-        def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
+        def stream(self, text: str, **options: Any) -> int:
             try:
-                return super().run(command, within=within, stdin=stdin)
-            except Exception:
-                HostStore(LocalShell(self.host), host.base).put("lock.json", b"theirs")
+                return super().stream(text, **options)
+            except LostError:
+                _over(LocalShell(self.host), host).put("lock.json", b"theirs")
                 raise
 
     etag = host.put("lock.json", b"one")
-    overtaken = HostStore(Overtaken(host.shell.host, lose=1), host.base)
     with pytest.raises(ConflictError):
-        overtaken.put("lock.json", b"mine", etag=etag)
+        _over(Overtaken(host.shell.host, lose=1), host).put("lock.json", b"mine", etag=etag)
     assert (tmp_path / "store" / "shop-test" / "lock.json").read_bytes().endswith(b"theirs")
 
 
@@ -74,22 +73,66 @@ def test_a_link_that_never_answers_is_an_error_and_not_an_endless_retry(host: Ho
 
 def test_an_unreachable_host_is_a_store_error_that_names_it(host: HostStore) -> None:
     class Down(LocalShell):
-        def run(self, *_: object, **__: object) -> Completed:
+        def stream(self, *_: object, **__: object) -> int:
             raise UnreachableError("connection refused", host=self.host.name)
 
     with pytest.raises(StoreError, match="web1: connection refused"):
-        HostStore(Down(host.shell.host), host.base).get("lock.json")
+        _over(Down(host.shell.host), host).get("lock.json")
 
 
-def test_a_half_received_put_is_never_published(host: HostStore) -> None:
+def test_a_half_received_put_is_never_published(host: HostStore, tmp_path: Path) -> None:
     class Cut(LocalShell):
-        def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
-            return super().run(command, within=within, stdin=stdin[: len(stdin) // 2])
+        def stream(self, text: str, *, stdin: BinaryIO, **options: Any) -> int:
+            return super().stream(text, stdin=io.BytesIO(stdin.read(65536)[:3000]), **options)
 
+    cut = _over(Cut(host.shell.host), host)
+    with pytest.raises(StoreError, match="ended 1"):
+        cut.put("lock.json", b"x" * 5000)
+    (tmp_path / "file").write_bytes(b"x" * 5000)
     with pytest.raises(StoreError, match="no whole answer"):
-        HostStore(Cut(host.shell.host), host.base).put("lock.json", b"x" * 5000)
-    assert host.get("lock.json") is None
+        cut.upload("artifact", tmp_path / "file")
     assert host.list("") == ()
+    host.close()
+    deadline = time.monotonic() + 5
+    while list(Path(host.base).glob(".unfinished/*")):  # the list's own goes after its answer
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_host_says_why_it_could_not_write(host: HostStore) -> None:
+    host.put("runs", b"a file")
+    with pytest.raises(StoreError, match=r"runs/a/1.json: mkdir.*runs"):
+        host.put("runs/a/1.json", b"x")
+    host.put("after", b"x")
+
+
+def test_a_lost_conversation_is_opened_again(host: HostStore) -> None:
+    host.put("a", b"1")
+    host.close()
+    found = host.get("a")
+    assert found is not None
+    assert found.data == b"1"
+
+
+def test_a_store_that_never_answers_is_an_error_at_the_deadline(
+    host: HostStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mute(LocalShell):
+        def stream(self, text: str, *, on_output: object, **options: Any) -> int:  # noqa: ARG002
+            return super().stream(text, on_output=lambda _: None, **options)
+
+    monkeypatch.setattr("dojo_deploy.stores.host.ASK_SECONDS", 0.2)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="no answer before the deadline"):
+        _over(Mute(host.shell.host), host).get("a")
+    assert time.monotonic() - began < 3
+
+
+def test_many_threads_ask_one_store(host: HostStore) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: host.put(f"k{number}", str(number).encode() * 999), range(40)))
+        got = list(pool.map(lambda number: host.get(f"k{number}"), range(40)))
+    assert [found and found.data for found in got] == [str(number).encode() * 999 for number in range(40)]
 
 
 def test_a_host_that_cannot_write_says_so(tmp_path: Path, site: Site) -> None:
@@ -100,15 +143,18 @@ def test_a_host_that_cannot_write_says_so(tmp_path: Path, site: Site) -> None:
 
 def test_noise_of_a_login_shell_does_not_pass_for_an_answer(host: HostStore) -> None:
     class Noisy(LocalShell):
-        def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
-            done = super().run(command, within=within, stdin=stdin)
-            return Completed(done.status, b"Welcome!\n0 found 3\nabc\n" + done.stdout + b"bye\n", done.stderr)
+        def stream(self, text: str, **options: Any) -> int:
+            return super().stream(f"printf 'Welcome!\n0 found 3\nabc'\n{text}", **options)
 
-    noisy = HostStore(Noisy(host.shell.host), host.base)
+    noisy = _over(Noisy(host.shell.host), host)
     noisy.put("lock.json", b"x")
     found = noisy.get("lock.json")
     assert found is not None
     assert found.data == b"x"
+
+
+def _over(shell: LocalShell, host: HostStore) -> HostStore:
+    return HostStore(shell, host.base, host.clock)
 
 
 def test_a_path_with_blanks_and_quotes_is_one_word(tmp_path: Path, site: Site) -> None:

@@ -1,0 +1,120 @@
+"""One `sh` kept on the store's host while a store is open: a question costs one round trip instead of three."""
+
+from __future__ import annotations
+
+import io
+import queue
+import threading
+from typing import BinaryIO
+
+from dojo_deploy.errors import LostError, TransportError
+from dojo_deploy.interfaces import Clock, Shell
+from dojo_deploy.stores.host_script import Reply, Request, find_reply, new_identity
+
+KEPT_SECONDS = 7 * 86400.0  # longer than any run; each question has its own, short deadline
+
+
+class Channel:
+    """Asks one question at a time; opens the conversation again after it was lost."""
+
+    def __init__(self, shell: Shell, text: str, clock: Clock) -> None:
+        self._shell = shell
+        self._text = text
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._talk: _Talk | None = None
+
+    def ask(self, request: Request, data: bytes, *, within: float) -> tuple[Reply, bytes]:
+        """The answer and its body. Raises LostError (it may have been done), or UnreachableError (it was not)."""
+        deadline = self._clock.monotonic() + within
+        if not self._turn.acquire(timeout=within):
+            raise LostError("an earlier question to the store is still without an answer", host=self._shell.host.name)
+        try:
+            if self._talk is None:
+                self._talk = _Talk(self._shell, self._text)
+            try:
+                return self._talk.ask(request, data, deadline, self._clock)
+            except BaseException:
+                self._talk.end()
+                self._talk = None
+                raise
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        with self._turn:
+            if self._talk:
+                self._talk.end()
+                self._talk = None
+
+
+class _Talk:
+    """One conversation: a thread holds the stream, questions go in by a queue, answers come out of a buffer."""
+
+    def __init__(self, shell: Shell, text: str) -> None:
+        self._host = shell.host.name
+        self._feed = _Feed()
+        self._heard = bytearray()
+        self._news = threading.Condition()
+        self._over: TransportError | None = None
+        self._thread = threading.Thread(target=self._hold, args=(shell, text), name="store", daemon=True)
+        self._thread.start()
+
+    def ask(self, request: Request, data: bytes, deadline: float, clock: Clock) -> tuple[Reply, bytes]:
+        identity = new_identity()
+        self._feed.put(request.line(identity) + data)
+        with self._news:
+            while True:
+                reply = find_reply(identity, self._heard)
+                if reply and len(self._heard) >= reply.start + reply.size:
+                    body = bytes(self._heard[reply.start : reply.start + reply.size])
+                    self._heard.clear()
+                    return reply, body
+                if self._over:
+                    raise self._over
+                left = deadline - clock.monotonic()
+                if left <= 0:
+                    raise LostError("the store gave no answer before the deadline", host=self._host)
+                self._news.wait(left)
+
+    def end(self) -> None:
+        self._feed.put(b"")
+
+    def _hold(self, shell: Shell, text: str) -> None:
+        over: TransportError
+        try:
+            status = shell.stream(text, within=KEPT_SECONDS, stdin=self._feed, on_output=self._hear)
+            said = bytes(self._heard[-500:]).decode("utf-8", "backslashreplace").strip()
+            over = LostError(f"the store's sh ended {status}: {said}".rstrip(": "), host=self._host)
+        except TransportError as exc:
+            over = exc
+        self._feed.put(b"")  # whoever still waits for something to send is done
+        with self._news:
+            self._over = over
+            self._news.notify_all()
+
+    def _hear(self, data: bytes) -> None:
+        with self._news:
+            self._heard += data
+            self._news.notify_all()
+
+
+class _Feed(io.RawIOBase, BinaryIO):
+    """Standard input that grows: `read` waits for the next piece, and ends after an empty one."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._rest = b""
+
+    def put(self, piece: bytes) -> None:
+        self._pieces.put(piece)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._rest:
+            self._rest = self._pieces.get()
+        cut = len(self._rest) if size < 0 else size
+        piece, self._rest = self._rest[:cut], self._rest[cut:]
+        return piece
