@@ -116,7 +116,17 @@ def send_job(
 ) -> tuple[StepResult, ...]:
     """Sends one host job and tells its story; returns how each step ended. Intents are durable before it leaves."""
     started: dict[str, float] = {}
+    told: set[str] = set()
     clock = run.session.clock
+
+    def finished(step: str, outcome: str, detail: str = "") -> None:
+        told.add(step)
+        seconds = clock.monotonic() - started[step] if step in started else 0.0
+        run.trail.emit(
+            StepFinished(
+                step=step, host=host, name=names[step], outcome=outcome, seconds=round(seconds, 3), detail=detail
+            )
+        )
 
     def on_frame(frame: Frame) -> None:
         if isinstance(frame, Began):
@@ -126,6 +136,8 @@ def send_job(
             run.trail.emit(OutputWritten(step=frame.step, host=host, line=frame.line))
         elif isinstance(frame, Ended):
             run.progress.end(frame.step, frame.status)
+            if frame.status == 0:
+                finished(frame.step, "replayed" if frame.replayed else "done")
 
     for step in steps:
         run.trail.emit(StepStarted(step=step.id, host=host, name=names[step.id]))
@@ -143,21 +155,10 @@ def send_job(
     )
     artifact = run.artifact if any(step.artifact for step in steps) else None
     results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
-    now = clock.monotonic()
     for result in results:
-        if result.outcome == "not run":
-            continue
-        seconds = max(0.0, now - started.get(result.step, now))
-        run.trail.emit(
-            StepFinished(
-                step=result.step,
-                host=host,
-                name=names[result.step],
-                outcome="unknown" if result.outcome == "interrupted" else result.outcome,
-                seconds=round(seconds, 3),
-                detail=result.tail if result.outcome in ("failed", "interrupted") else "",
-            )
-        )
+        if result.outcome != "not run" and result.step not in told:
+            outcome = "unknown" if result.outcome == "interrupted" else result.outcome
+            finished(result.step, outcome, result.tail if outcome in ("failed", "unknown") else "")
     if close and all(result.outcome in ("done", "replayed", "skipped") for result in results):
         run.progress.close(host)
     if steps:

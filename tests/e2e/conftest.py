@@ -1,0 +1,33 @@
+"""A real embedded fleet per test session, and what tests ask of it from outside: through SSH, and through nginx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.fleet import Fleet
+
+from dojo_deploy import sandbox
+from dojo_deploy.sandbox.inventory import bring_up, home
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Three web hosts and a balancer, kept for the whole session; each test says what it needs deployed."""
+    folder = tmp_path_factory.mktemp("fleet")
+    inventory = folder / "inventories" / "sandbox.yml"
+    inventory.parent.mkdir()
+    inventory.write_text("sandbox: {hosts: 3}\n")
+    bring_up(inventory, {"hosts": 3})
+    try:
+        yield Fleet(inventory)
+    finally:
+        sandbox.down(home(inventory, {}), destroy=True)
+
+
+@pytest.fixture
+def site(fleet: Fleet, tmp_path: Path) -> Iterator[Fleet]:
+    """The fleet with `v1` deployed and nothing open, whatever the test before did."""
+    fleet.reset("v1")
+    yield fleet
