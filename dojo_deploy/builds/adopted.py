@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import posixpath
 import tarfile
@@ -25,8 +26,7 @@ PRIVATE = (".git", ".npmrc", RESERVED)
 def adopt(file: Path, site: Inventory, *, cache: Path | None = None) -> Built:
     """The release in `file`, a gzipped tar of the release's folder; `.dojo-release.json` in it may name its commit.
 
-    With `cache`, a copy that outlives
-    the CI's own file.
+    With `cache`, a copy there that outlives the CI's own file.
 
     Raises:
         ConfigError: no such file.
@@ -36,7 +36,7 @@ def adopt(file: Path, site: Inventory, *, cache: Path | None = None) -> Built:
         raise ConfigError(f"no artifact {file}", key="--artifact", where=site.path)
     note: dict[str, object] = {}
     try:
-        with tarfile.open(file, "r|gz") as tar:
+        with gzip.open(file) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as tar:
             for member in safe_members(tar):
                 if _name(member).split("/")[0] in PRIVATE:
                     raise RefusedError(f"{member.name!r} must not be in a release", hint="leave it out when packing")
@@ -47,6 +47,9 @@ def adopt(file: Path, site: Inventory, *, cache: Path | None = None) -> Built:
                     and (data := tar.extractfile(member))
                 ):
                     note = _note(data.read())
+            # tarfile takes a torn end for the end.
+            while unzipped.read(1 << 20):
+                pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as exc:
         raise RefusedError(f"{file} is not a whole .tar.gz: {exc}") from exc
     sha256, size = measure(file)

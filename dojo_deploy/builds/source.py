@@ -67,7 +67,7 @@ class Source:
 
     def archive(self, commit: str) -> subprocess.Popen[bytes]:
         """`git archive`, its tar on stdout."""
-        words = ("git", *SAFE, "-C", str(self.git), "archive", "--format=tar", commit)
+        words = ("git", *SAFE, "-c", "tar.umask=0022", "-C", str(self.git), "archive", "--format=tar", commit)
         return subprocess.Popen(words, env=_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
 

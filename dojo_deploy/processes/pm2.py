@@ -17,8 +17,7 @@ from dojo_deploy.processes import pm2_driver, pm2_programs
 from dojo_deploy.release import Placement
 from dojo_deploy.secrets import Secret
 
-DAEMON_SECONDS = 30.0  # for a daemon to start and to answer
-ASK_SECONDS = 20.0
+ASK_SECONDS = 20.0  # for a daemon to start and to answer
 MARK = "DOJO_PROCESS"  # `owner/slot/process/`: how a process of ours is known, in PM2's list and in /proc
 
 
@@ -39,41 +38,11 @@ class Pm2:
         return all(process.mode == "cluster" for process in processes.each.values() if _listens(process))
 
     def files(self, place: Placement) -> Mapping[str, str]:
-        """The slot's three files, and those of the proof where the web process has a proof port.
+        """The slot's three files.
 
         Raises:
             ConfigError: a process has a secret among its own `env`, or names no script.
         """
-        files = self._files(place)
-        if place.slot != PROOF and _proves(place):
-            files |= self._files(_proof(place))
-        return files
-
-    def start(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive(place, "start", _start_seconds(place)),) if _processes(place) else ()
-
-    def stop(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive_if_there(place, "stop", _stop_seconds(place)),) if _processes(place) else ()
-
-    def prove(self, place: Placement) -> tuple[Command, ...]:
-        return self.start(_proof(place)) if _proves(place) else ()
-
-    def unprove(self, place: Placement) -> tuple[Command, ...]:
-        return self.stop(_proof(place)) if _proves(place) else ()
-
-    def running(self, place: Placement) -> Command:
-        """Asks /proc alone: neither node nor PM2's daemon is started, and no pid file can be stale."""
-        # In grep's basic expressions; a name may have a dot.
-        owner = re.sub(r"([.*^$\\\[\]])", r"\\\1", _owner(place))
-        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{owner}/[^/]*/[^/]*/"})
-
-    def save(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive(place, "save", DAEMON_SECONDS + ASK_SECONDS),) if _processes(place) else ()
-
-    def evidence(self, place: Placement) -> Command:
-        return self._drive_if_there(place, "evidence", ASK_SECONDS)
-
-    def _files(self, place: Placement) -> dict[str, str]:
         processes = _processes(place)
         apps = [self._app(place, name, process) for name, process in processes.items()]
         environment = {
@@ -97,6 +66,30 @@ class Pm2:
             _file(place, "env.cjs"): pm2_programs.ENVIRONMENT.replace("SETTINGS", _json(environment)),
             _file(place, "pm2.cjs"): pm2_driver.DRIVER.replace("SETTINGS", _json(program)),
         }
+
+    def start(self, place: Placement) -> tuple[Command, ...]:
+        return (self._drive(place, "start", _start_seconds(place)),) if _processes(place) else ()
+
+    def stop(self, place: Placement) -> tuple[Command, ...]:
+        return (self._drive_if_there(place, "stop", _stop_seconds(place)),) if _processes(place) else ()
+
+    def prove(self, place: Placement) -> tuple[Command, ...]:
+        return self.start(_proof(place)) if _proves(place) else ()
+
+    def unprove(self, place: Placement) -> tuple[Command, ...]:
+        return self.stop(_proof(place)) if _proves(place) else ()
+
+    def running(self, place: Placement) -> Command:
+        """Asks /proc alone: neither node nor PM2's daemon is started, and no pid file can be stale."""
+        # In grep's basic expressions; a name may have a dot.
+        owner = re.sub(r"([.*^$\\\[\]])", r"\\\1", _owner(place))
+        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{owner}/[^/]*/[^/]*/"})
+
+    def save(self, place: Placement) -> tuple[Command, ...]:
+        return (self._drive(place, "save", ASK_SECONDS),) if _processes(place) else ()
+
+    def evidence(self, place: Placement) -> Command:
+        return self._drive_if_there(place, "evidence", ASK_SECONDS)
 
     def _app(self, place: Placement, name: str, process: Process) -> dict[str, object]:
         if not process.script:
@@ -186,7 +179,7 @@ def _plain(name: str, process: Process) -> dict[str, str]:
 def _start_seconds(place: Placement) -> float:
     # PM2 reloads instance after instance; each may take its whole time to listen and to stop.
     each = _processes(place).values()
-    return DAEMON_SECONDS + ASK_SECONDS + sum((one.ready_within + one.stop_within) * one.instances for one in each)
+    return ASK_SECONDS + 5 + sum((one.ready_within + one.stop_within) * one.instances for one in each)
 
 
 def _stop_seconds(place: Placement) -> float:

@@ -195,7 +195,7 @@ def test_a_name_that_somebody_else_uses_is_refused(machine: Machine) -> None:
 
 
 def test_a_proof_runs_beside_the_site_from_its_own_folder_with_workers_paused(deployed: Machine) -> None:
-    place = deployed.place("r2")
+    place = deployed.place("r2", "proof")
     deployed.write(place)
     for _ in range(2):
         good(deployed.run(*deployed.kind.prove(place)))
