@@ -97,10 +97,13 @@ class _Template(string.Template):
 
 
 def _text(step: JobStep, size: int) -> str:
-    # By eval, so that a line with an open quote or bracket ends its own step and not the whole script.
-    parts = [f"( eval {quote(command.render())} )" for command in step.commands] or [":"]
+    # By eval, so that a line with an open quote or bracket ends its own step and not the whole script. The last one
+    # needs no shell of its own: its step ends with it.
+    *early, last = [f"eval {quote(command.render())}" for command in step.commands] or [":"]
+    parts = [*(f"( {part} )" for part in early), last]
     if step.artifact:
-        parts[0] = f"head -c {size} 2>/dev/null | {parts[0]}"
+        # What follows the artifact on the input is the job's own.
+        parts = [f"head -c {size} 2>/dev/null | ( {parts[0]} )", *(f"{{ {part}; }} </dev/null" for part in parts[1:])]
     return " && ".join(parts)
 
 

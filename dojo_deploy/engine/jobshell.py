@@ -38,7 +38,7 @@ bye() {
   exit "$1"
 }
 refuse() { say refused "$@@"; ran=; bye 76; }
-fault() { say fault "$1"; ran=; bye 74; }
+fault() { echo "$d/record or $s/fence cannot be written:"; df -Ph "$d"; say fault "$1"; ran=; bye 74; }
 # fence STATE
 fence() { printf '%s\n' "@STORE @GENERATION @RUN $1 @SCOPE" >"$s/fence.new"; }
 
@@ -116,7 +116,8 @@ main() {
   fi
 @STEPS
   if [ -n "@CLOSE" ]; then
-    fence closed && sync "$s/fence.new" && mv -f "$s/fence.new" "$s/fence" || fault 0
+    fence closed && : >>"$d/record" && sync "$d/record" "$s/fence.new" && mv -f "$s/fence.new" "$s/fence" || fault 0
+    ran=
   fi
   bye 0
 }
