@@ -7,7 +7,7 @@ import io
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import LostError, TransportError, UnreachableError
@@ -15,31 +15,12 @@ from dojo_deploy.interfaces import Clock, Completed, Tunnel
 from dojo_deploy.inventory import Host
 from dojo_deploy.secrets import Secret
 from dojo_deploy.transports.channels import Conversation, cut_off
+from dojo_deploy.transports.links import Link
 
 RECONNECTS = 20  # connections that one shell may lose before it says so instead of trying for ever
 OUTPUT_BYTES = 8 * 1024 * 1024
 # The kernel takes 128 KiB in one argument, which is how sshd hands the text to the login shell.
 ARGUMENT_BYTES = 64 * 1024
-
-
-class Link(Protocol):
-    """One authenticated connection. It ends when it was closed, or retired and all its sessions are released."""
-
-    broken: tuple[type[Exception], ...]  # what its channels raise when they are gone
-
-    @property
-    def is_alive(self) -> bool: ...
-    def session(self, within: float) -> Any:
-        """A new session channel. Raises UnreachableError: nothing was asked of the host."""
-
-    def release(self, channel: Any) -> None: ...
-    def tunnel(self, address: str, port: int, *, within: float) -> Tunnel:
-        """Raises OSError."""
-
-    def retire(self) -> None:
-        """No new sessions; those that are open go on."""
-
-    def close(self) -> None: ...
 
 
 class SshShell:

@@ -25,9 +25,9 @@ from dojo_deploy.transports import sockets
 from dojo_deploy.transports.bastions import bastion
 from dojo_deploy.transports.channels import cut_off
 from dojo_deploy.transports.known_hosts import Key, KnownHosts, entry, refusal
+from dojo_deploy.transports.links import Link
 from dojo_deploy.transports.shells import SshShell
 
-SESSIONS = 8  # at once per connection; sshd's MaxSessions is 10 and an abandoned command keeps its slot
 BROKEN = (paramiko.SSHException, EOFError, OSError)
 KEX = ("curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
@@ -95,50 +95,11 @@ class Gateways:
             return self._keys[path]
 
 
-class _Link:
-    """`shells.Link` on an open Fabric connection."""
-
-    broken: tuple[type[Exception], ...] = BROKEN
+class _Link(Link):
+    """A link on an open Fabric connection."""
 
     def __init__(self, connection: fabric.Connection, host: Host) -> None:
-        self._connection = connection
-        self._transport: paramiko.Transport = connection.transport
-        self._host = host
-        self._slots = threading.BoundedSemaphore(SESSIONS)
-        self._opening = threading.Lock()
-        self._lock = threading.Lock()
-        self._users = 0
-        self._retired = False
-
-    @property
-    def is_alive(self) -> bool:
-        return not self._retired and bool(self._transport.is_active())
-
-    def session(self, within: float) -> paramiko.Channel:
-        if not self._slots.acquire(timeout=max(0.0, within)):
-            raise UnreachableError(f"all {SESSIONS} sessions stayed busy", host=self._host.name)
-        with self._lock:
-            self._users += 1
-        try:
-            # paramiko keeps one exception per connection: threads that open side by side get each other's.
-            with self._opening, cut_off(within, self.close):
-                return self._transport.open_session(timeout=max(0.0, within))
-        except BROKEN as exc:
-            self.release(None)
-            raise UnreachableError(f"no session could be opened: {exc}", host=self._host.name) from exc
-
-    def release(self, channel: paramiko.Channel | None) -> None:
-        with self._lock:
-            self._users -= 1
-            is_last = self._retired and not self._users
-        self._slots.release()
-        if is_last:
-            self.close()
-        elif channel is not None and self._retired:
-            # Saying so could wait for ever on a peer that reads nothing any more.
-            threading.Thread(target=_hang_up, args=(channel,), daemon=True).start()
-        elif channel is not None:
-            _hang_up(channel)
+        super().__init__(connection.transport, host, BROKEN)
 
     def tunnel(self, address: str, port: int, *, within: float) -> paramiko.Channel:
         name = self._host.name
@@ -151,16 +112,6 @@ class _Link:
             raise TimeoutError(f"{name} gave no answer about {address}:{port}: {exc}") from exc
         except EOFError as exc:
             raise ConnectionResetError(f"connection to {name} lost") from exc
-
-    def retire(self) -> None:
-        with self._lock:
-            self._retired = True
-            is_last = not self._users
-        if is_last:
-            self.close()
-
-    def close(self) -> None:
-        self._transport.close()
 
 
 class _UnknownKey(Exception):
@@ -267,8 +218,3 @@ def _read_key(path: str) -> paramiko.PKey:
         raise ConfigError(f"{path} has a passphrase", key="ssh.key", hint="load it into an agent: ssh.agent") from exc
     except (paramiko.SSHException, ValueError, paramiko.pkey.UnknownKeyType) as exc:
         raise ConfigError(f"{path} is no private key that can be used: {exc}", key="ssh.key") from exc
-
-
-def _hang_up(channel: paramiko.Channel) -> None:
-    with contextlib.suppress(*BROKEN):
-        channel.close()

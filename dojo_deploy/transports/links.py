@@ -1,0 +1,82 @@
+"""One authenticated connection: its session slots, and when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from dojo_deploy.errors import UnreachableError
+from dojo_deploy.interfaces import Tunnel
+from dojo_deploy.inventory import Host
+from dojo_deploy.transports.channels import cut_off
+
+SESSIONS = 8  # at once per connection; sshd's MaxSessions is 10 and an abandoned command keeps its slot
+
+
+class Link:
+    """Sessions on `transport`, a paramiko Transport. It ends when closed, or retired and its sessions are released.
+
+    `broken` are the errors that mean that a channel, or all of it, is gone.
+    """
+
+    def __init__(self, transport: Any, host: Host, broken: tuple[type[Exception], ...]) -> None:
+        self.broken = broken
+        self._transport = transport
+        self._host = host
+        self._slots = threading.BoundedSemaphore(SESSIONS)
+        self._opening = threading.Lock()
+        self._lock = threading.Lock()
+        self._users = 0
+        self._retired = False
+
+    @property
+    def is_alive(self) -> bool:
+        return not self._retired and bool(self._transport.is_active())
+
+    def session(self, within: float) -> Any:
+        """A new session channel, within so many seconds. Raises UnreachableError: nothing was asked of the host."""
+        if not self._slots.acquire(timeout=max(0.0, within)):
+            raise UnreachableError(f"all {SESSIONS} sessions stayed busy", host=self._host.name)
+        with self._lock:
+            self._users += 1
+        try:
+            # paramiko keeps one exception per connection: threads that open side by side get each other's.
+            with self._opening, cut_off(within, self.close):
+                return self._transport.open_session(timeout=max(0.0, within))
+        except self.broken as exc:
+            self.release(None)
+            raise UnreachableError(f"no session could be opened: {exc}", host=self._host.name) from exc
+
+    def release(self, channel: Any) -> None:
+        """The session is over, or given up."""
+        with self._lock:
+            self._users -= 1
+            is_last = self._retired and not self._users
+        self._slots.release()
+        if is_last:
+            self.close()
+        elif channel is not None and self._retired:
+            # Saying so could wait for ever on a peer that reads nothing any more.
+            threading.Thread(target=self._hang_up, args=(channel,), daemon=True).start()
+        elif channel is not None:
+            self._hang_up(channel)
+
+    def tunnel(self, address: str, port: int, *, within: float) -> Tunnel:
+        """A TCP connection made by the host. Raises OSError."""
+        raise NotImplementedError
+
+    def retire(self) -> None:
+        """No new sessions; those that are open go on."""
+        with self._lock:
+            self._retired = True
+            is_last = not self._users
+        if is_last:
+            self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _hang_up(self, channel: Any) -> None:
+        with contextlib.suppress(*self.broken):
+            channel.close()
