@@ -96,11 +96,13 @@ def openssh(folder: Path, more: str = "") -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def sandbox(folder: Path, *, shell: str = "/bin/sh", kill_on_close: bool = False) -> Iterator[Server]:
-    """The sandbox's own server, with any login shell."""
+def sandbox(
+    folder: Path, *, shell: str = "/bin/sh", kill_on_close: bool = False, programs: str = ""
+) -> Iterator[Server]:
+    """The sandbox's own server, with any login shell, and a folder of programs that come before the system's."""
     folder.mkdir(parents=True, exist_ok=True)
     port = _keys(folder)
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
+    env = {"PATH": f"{programs}:{os.environ['PATH']}".lstrip(":"), "HOME": str(folder), "LANG": "C.UTF-8"}
     host = SshHost("h", port, getpass.getuser(), str(folder), f"{folder}/hostkey", f"{folder}/authorized_keys", env)
     (folder / "config.json").write_text(Config((host,), shell=shell, kill_on_close=kill_on_close).dumps())
     with (folder / "log").open("wb") as log:

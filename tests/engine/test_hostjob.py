@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ from dojo_deploy.inventory import Host
 from dojo_deploy.release import Layout
 from dojo_deploy.secrets import Secret
 from dojo_deploy.transports.shells import SshShell
-from tests.sshd import Server, any_server, until
+from tests.sshd import Server, any_server, sandbox, until
 
 Opener = Callable[[Host], SshShell]
 
@@ -427,6 +428,32 @@ def test_a_step_is_not_begun_on_a_full_disk(sshd: Server, tmp_path: Path, shell_
         assert rig.outcomes(rig.carry(step("a", "false"), step("c", "true"))) == ["replayed", "done"]
     finally:
         subprocess.run(["umount", "-l", root], check=True)
+
+
+@pytest.mark.parametrize("kind", ["bash", "dash"])
+def test_bash_and_dash_run_the_same_job_even_when_the_server_hangs_up_on_it(
+    kind: str, tmp_path: Path, shell_to: Opener
+) -> None:
+    path = shutil.which(kind)
+    if path is None:
+        pytest.skip(f"no {kind} here")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sh").symlink_to(path)
+    artifact = tmp_path / "a.tgz"
+    artifact.write_bytes(os.urandom(300_000))
+    with sandbox(tmp_path / "s", shell=path, kill_on_close=True, programs=str(programs)) as server:
+        rig = Rig(shell_to(server.rooted(tmp_path / "root")))
+        upload = step("a", f"cat >{rig.root}/got", "readlink /proc/$$/exe", artifact=True)
+        slow = counted(rig, "b", "sleep 1.5; echo survived", idempotent=False)
+        threading.Timer(0.7, lambda: rig.shell._link and rig.shell._link.close()).start()
+        results = rig.carry(upload, slow, step("c", "exit 9"), artifact=artifact, close=True)
+        assert rig.outcomes(results) == ["done", "done", "failed"] and times(rig, "b") == 1
+        assert kind in rig.said()[0]
+        assert (rig.root / "got").read_bytes() == artifact.read_bytes()
+        assert rig.shell.connects == 2
+        with pytest.raises(FencedError):
+            rig.carry(step("d", "true"), generation=0)
 
 
 def test_names_that_would_break_the_hosts_files_are_refused(rig: Rig) -> None:
