@@ -50,7 +50,7 @@ class Machine:
     ports: Mapping[str, int] = field(default_factory=dict)
     each: Mapping[str, Process] = field(
         default_factory=lambda: {
-            "web": Process(script="server.js", instances=2, port=1, ready_within=5, stop_within=2),
+            "web": Process(script="server.js", port=1, ready_within=5, stop_within=2),
             "jobs": Process(script="worker.js", stop_within=2),
         }
     )

@@ -63,9 +63,8 @@ def run(*commands: Command) -> str:
 def test_no_lines_are_nothing_to_do(root: Path) -> None:
     for each in ({}, {"web": Process()}):
         place = placed(root, "r1", **each)
-        assert (
-            KIND.start(place) == KIND.stop(place) == KIND.prove(place) == KIND.unprove(place) == KIND.save(place) == ()
-        )
+        for verb in (KIND.start, KIND.stop, KIND.prove, KIND.unprove, KIND.save):
+            assert verb(place) == ()
         assert run(KIND.running(place), KIND.evidence(place)) == "" and KIND.files(place) == {}
 
 

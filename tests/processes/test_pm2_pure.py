@@ -38,11 +38,12 @@ def ecosystem(place: Placement) -> list[dict[str, object]]:
 
 def test_commands_are_one_readable_line_each() -> None:
     place = placed()
-    assert [str(command) for command in PM2.start(place)] == ["timeout -k 5 85 node /srv/shop/slots/blue/pm2.cjs start"]
-    assert [str(command) for command in PM2.prove(place)] == [
-        "timeout -k 5 65 node /srv/shop/slots/proof/pm2.cjs start"
+    said = [str(command) for verb in (PM2.start, PM2.prove, PM2.save) for command in verb(place)]
+    assert said == [
+        "timeout -k 5 105 node /srv/shop/slots/blue/pm2.cjs start",
+        "timeout -k 5 65 node /srv/shop/slots/proof/pm2.cjs start",
+        "timeout -k 5 20 node /srv/shop/slots/blue/pm2.cjs save",
     ]
-    assert [str(command) for command in PM2.save(place)] == ["timeout -k 5 20 node /srv/shop/slots/blue/pm2.cjs save"]
     (stop,) = PM2.stop(place)
     assert str(stop) == (
         "export NODE=node && export PROGRAM=/srv/shop/slots/blue/pm2.cjs && "
