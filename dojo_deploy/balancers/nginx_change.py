@@ -9,7 +9,7 @@ from dojo_deploy import http1
 from dojo_deploy.balancers import nginx_files as files
 from dojo_deploy.balancers import nginx_scripts as scripts
 from dojo_deploy.command import Command
-from dojo_deploy.errors import BalancerError, DojoError, RefusedError
+from dojo_deploy.errors import BalancerError, RefusedError
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Backend, Completed, Session
@@ -99,11 +99,8 @@ class Change:
         self._written = Written(int(rest["generation"]), (was, address), rest["master"], rest["old"], rest["log"])
         return self._written
 
-    def await_effect(self, within: float, *, or_as: Backend | None = None, up: bool = False) -> None:
-        """Until nginx answers by this change, or by a later one, which holds this one.
-
-        A backend that is `up`, or down, as wished is good enough as well: what was put back may never have been away.
-        """
+    def await_effect(self, within: float) -> None:
+        """Until nginx answers by this change, or by a later one, which holds this one."""
         written, clock = self._required(), self.session.clock
         deadline = clock.monotonic() + within
         seen, hint = "", f"the site's server must `include {self.site.include}/{self.site.scope}/server/*.conf;`"
@@ -113,7 +110,7 @@ class Change:
             except BalancerError as exc:
                 seen = exc.message
             else:
-                if live.generation >= written.generation or (or_as and live.serves(or_as) == up):
+                if live.generation >= written.generation:
                     return
                 hint = "" if live.generation else hint
                 seen = f"it answers by generation {live.generation}, not {written.generation}"
@@ -145,19 +142,24 @@ class Change:
         """The backend's line of before `write`, whatever nginx says to the rest of its configuration."""
         state, address = self._required().was
         before, up = replace(backend, address=address or backend.address), state == "up"
-        failed: DojoError | None = None
         try:
             self.write("restore" if up else "put", before, (), force=True)
-        except BalancerError as exc:
-            failed = exc
-        try:
-            self.await_effect(within if failed is None else 0.0, or_as=before, up=up)
-        except BalancerError as exc:
-            raise failed or exc from exc
+            self.await_effect(within)
+            self.await_handover(within)
+        except BalancerError:
+            # What keeps nginx from taking this may have kept it from taking what is put back.
+            if not self._serves(before, up=up):
+                raise
 
     def run(self, script: str, env: dict[str, str], *, within: float, stdin: bytes = b"") -> Completed:
         command = Command.of("/bin/sh", "-c", script, "dojo-nginx", *self.site.words, env=env)
         return self.session.shell(self.host).run(command, within=within, stdin=stdin)
+
+    def _serves(self, backend: Backend, *, up: bool) -> bool:
+        try:
+            return self.live().serves(backend) == up
+        except BalancerError:
+            return False
 
     def _wait(self, within: float, *, accepting: str = "") -> Completed:
         written = self._required()

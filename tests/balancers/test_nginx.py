@@ -127,6 +127,27 @@ def test_a_drain_that_cannot_complete_is_put_back_and_says_why(site: Site, nginx
     assert settings.drained(session, backends) == set()
 
 
+def test_what_cannot_be_put_back_is_said(site: Site, nginx: RunningNginx) -> None:
+    settings, session, backends = site
+
+    def break_it_once_drained() -> None:
+        deadline = time.monotonic() + 10
+        while not settings.drained(session, backends) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        (nginx.folder / "sites" / "broken.conf").write_text("nonsense;\n")
+
+    breaker = threading.Thread(target=break_it_once_drained)
+    with socket.create_connection(("127.0.0.1", nginx.ports[SCOPE])) as endless:
+        endless.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nstart")
+        time.sleep(0.1)
+        breaker.start()
+        with pytest.raises(BalancerError, match=r"(?s)still run after 2 s.*not put back: lb1: .*nonsense"):
+            replace(settings, drain_within=2.0).drain(session, backends[0], backends)
+        breaker.join(10)
+    assert settings.drained(session, backends) == {"web1"}
+    assert " down;" not in (servers(nginx) / "web1.conf").read_text(), "the next reload would keep it out"
+
+
 def test_two_applications_on_one_nginx_do_not_meet(nginx: RunningNginx, upstreams: list[Upstream]) -> None:
     nginx.site("blog-test")
     nginx.start()
