@@ -74,8 +74,7 @@ class _Attempt:
             took_over = ""
             if found and previous and previous.state == HELD:
                 took_over = f"{previous.holder}, run {previous.run}"
-                if not previous.holder.is_dead():
-                    self._watch(previous, found.etag)
+                self._watch(previous, found.etag)
             asked = self.clock.monotonic()
             entry = self._entry(previous, took_over)
             try:
@@ -100,9 +99,9 @@ class _Attempt:
         )
 
     def _watch(self, held: Entry, etag: str) -> None:
-        """Returns when the lease is stale; raises LockedError at its first sign of life."""
+        """Returns when the lease is stale or its holder dead; raises LockedError at its first sign of life."""
         deadline = self.clock.monotonic() + held.ttl * (1 + MARGIN)
-        while self.clock.monotonic() < deadline:
+        while self.clock.monotonic() < deadline and not held.holder.is_dead():
             self.clock.sleep(min(1.0, held.ttl / 20), self.cancelled)
             if self.cancelled and self.cancelled.is_set():
                 raise InterruptedRunError("interrupted while it waited for the lock; nothing was changed")

@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,8 @@ from dojo_deploy.stores.envelope import LONGEST_LINE, checked, etag_of, is_key, 
 
 LOCK_SECONDS = 15.0  # for another writer's compare and rename, which takes milliseconds
 LOCK_EVERY = 0.01
+UNFINISHED = ".unfinished"
+STALE_SECONDS = 86400.0  # what a killed process left behind is removed after so long
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Directory:
         base = Path(self.path).expanduser() / session.inventory.scope
         with _told("opened", str(base)):
             _make(base)
+            _clear(base / UNFINISHED, before=session.clock.now() - STALE_SECONDS)
         return DirectoryStore(base, session.clock)
 
     def preview(self) -> str:
@@ -105,7 +108,7 @@ class DirectoryStore:
     def _unfinished(self) -> Iterator[tuple[Path, BinaryIO]]:
         if not self.base.is_dir():  # an unmounted file system must not be written beside
             raise FileNotFoundError(2, "the store's folder is gone", str(self.base))
-        name = self.base / ".unfinished" / uuid.uuid4().hex
+        name = self.base / UNFINISHED / uuid.uuid4().hex
         _make(name.parent)
         try:
             with _create(name) as file:
@@ -130,6 +133,13 @@ class DirectoryStore:
         _make(target.parent)
         name.rename(target)
         _sync(target.parent)
+
+
+def _clear(folder: Path, *, before: float) -> None:
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _head(path: Path) -> bytes | None:

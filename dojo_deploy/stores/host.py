@@ -7,7 +7,6 @@ import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from dojo_deploy.command import Command
@@ -47,13 +46,15 @@ class PrimaryHost:
         return f"ssh://{self.host or 'first host'}{self.path or '/<root>/.dojo/store'}"
 
 
-@dataclass(frozen=True)
 class HostStore:
     """Every operation is one request to the host's script; a put without an answer is asked again, which is safe."""
 
-    shell: Shell
-    base: str
-    clock: Clock
+    def __init__(self, shell: Shell, base: str, clock: Clock) -> None:
+        self.shell = shell
+        self.base = base
+        self.clock = clock
+        self._text = Command.of("sh", "-c", SCRIPT, "dojo-store", base).render()
+        self._channel = Channel(shell, self._text, clock)
 
     def get(self, key: str) -> Stored | None:
         reply, body = self._ask(Request("get", checked(key)))
@@ -108,14 +109,6 @@ class HostStore:
                     if not left:
                         raise
         raise AssertionError("unreachable: the last try returns or raises")
-
-    @cached_property
-    def _channel(self) -> Channel:
-        return Channel(self.shell, self._text, self.clock)
-
-    @property
-    def _text(self) -> str:
-        return Command.of("sh", "-c", SCRIPT, "dojo-store", self.base).render()
 
 
 def _judged(key: str, reply: Reply | None, body: bytes = b"") -> Reply:

@@ -238,6 +238,21 @@ def test_a_holder_known_to_be_dead_is_taken_over_at_once(store, clock, leases) -
     assert clock.time == began
 
 
+def test_a_holder_that_dies_while_it_is_watched_is_taken_over_at_once(store, clock, leases) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import json, sys; from dojo_deploy.engine.holder import Holder;"
+         "print(json.dumps(Holder.here().as_dict()), flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    holder = Holder.from_dict(json.loads(child.stdout.readline()))
+    _freeze(_hold(store, clock, leases, "run1", holder=holder))
+    assert not holder.is_dead()
+    clock.on_sleep = lambda: child.poll() is None and child.communicate()
+    began = clock.time
+    assert _hold(store, clock, leases, "run2").generation == 2
+    assert clock.time - began < 5
+
+
 def test_a_process_that_reuses_a_dead_ones_id_is_not_taken_for_it() -> None:
     here = Holder.here()
     assert not here.is_dead()

@@ -1,13 +1,13 @@
 """A process that tries to take the lock whenever a line on its standard input says so; answers in JSON lines.
 
-argv: kind, options as JSON (secrets as references), root. A line is an object: {run, ttl, hold, purpose} or {check}.
+argv: kind, options as JSON (secrets as references), root.
+A line: {run, ttl, purpose, open}, or one of {renew}, {release}, {check}.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -38,6 +38,12 @@ def main(kind: str, options: str, root: str) -> None:
                 assert lease
                 _say(checked=_outcome(lease.check), opened=_outcome(partial(lease.open, "zombie")))
                 continue
+            if order.get("renew") and lease:
+                _say(renewed=_outcome(lease.renew))
+                continue
+            if order.get("release") and lease:
+                _say(released=_outcome(partial(lease.release, closed=True)))
+                continue
             lease = take(
                 store, WallClock(), run=order["run"], ttl=order["ttl"], holder=Holder.here(),
                 purpose=order.get("purpose", "deploy"),
@@ -45,10 +51,6 @@ def main(kind: str, options: str, root: str) -> None:
             if order.get("open"):
                 lease.open(order["run"])
             _say(got=lease.generation, open_run=lease.open_run)
-            if order.get("hold") is not None:
-                time.sleep(order["hold"])
-                lease.release(closed=True)
-                _say(released=True)
         except DojoError as exc:
             _say(error=type(exc).__name__, message=str(exc))
 

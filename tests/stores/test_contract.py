@@ -15,7 +15,7 @@ from dojo_deploy.interfaces import Store, StoreKind
 
 from .sites import Site
 
-ROUNDS = {"directory": 10, "host": 10, "s3": 3}  # SeaweedFS itself sleeps whole seconds when eight write one key
+ROUNDS = {"directory": 10, "host": 10, "s3": 2}  # SeaweedFS itself sleeps whole seconds when eight write one key
 ANY_BYTES = bytes(range(256)) + b"\r\n\x00'\"$(id)`\\\n"
 
 

@@ -236,6 +236,18 @@ def test_a_writer_that_is_stuck_in_its_write_blocks_others_for_a_bounded_time(
     store.put("a", b"z")
 
 
+@pytest.mark.parametrize("kind", [Directory, PrimaryHost])
+def test_what_killed_writers_left_is_removed_a_day_later(tmp_path: Path, site: Site, kind: Any) -> None:
+    kind(path=str(tmp_path / "store")).open(site).put("a", b"x")
+    unfinished = tmp_path / "store" / "shop-test" / ".unfinished"
+    for name, age in (("old", 3 * 86400), ("new", 3600)):
+        (unfinished / name).write_bytes(b"half")
+        os.utime(unfinished / name, (time.time() - age, time.time() - age))
+    assert kind(path=str(tmp_path / "store")).open(site).list("") == ("a",)
+    assert not (unfinished / "old").exists()
+    assert (unfinished / "new").exists()
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip"])
 def test_damage_is_noticed(tmp_path: Path, site: Site, damage: str) -> None:
     store = Directory(str(tmp_path / "store")).open(site)  # type: ignore[arg-type]
