@@ -40,7 +40,6 @@ class Written:
 
     generation: int
     was: tuple[str, str]
-    master: str
     old: str
     log: str
 
@@ -96,7 +95,7 @@ class Change:
             raise BalancerError(f"{self.host}: {_REASONS.get(done.status, 'failed')}: {_words(done)}")
         rest = dict(row.partition(" ")[::2] for row in done.text.splitlines())
         was, _, address = rest["was"].partition(" ")
-        self._written = Written(int(rest["generation"]), (was, address), rest["master"], rest["old"], rest["log"])
+        self._written = Written(int(rest["generation"]), (was, address), rest["old"], rest["log"])
         return self._written
 
     def await_effect(self, within: float) -> None:
@@ -163,7 +162,7 @@ class Change:
 
     def _wait(self, within: float, *, accepting: str = "") -> Completed:
         written = self._required()
-        env = {"OLD": written.old, "MASTER": written.master, "WITHIN": f"{within:.0f}", "ACCEPTING": accepting}
+        env = {"OLD": written.old, "WITHIN": f"{within:.0f}", "ACCEPTING": accepting}
         return self.run(scripts.WAIT, env, within=within + ASK_WITHIN)
 
     def _required(self) -> Written:

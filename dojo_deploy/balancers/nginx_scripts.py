@@ -90,7 +90,7 @@ master=$(cat "$named" 2>&1) || { put_back; echo "no pid file: ${master:-nginx na
 old=$(grep -ls "^PPid:[[:space:]]*$master\$" /proc/[0-9]*/status | tr -dc '0-9\n' | tr '\n' ' ')
 log=$(setting error_log)
 "$@" -s reload >"$work/said" 2>&1 </dev/null 9>&- || { put_back; cat "$work/said"; exit 21; }
-printf 'generation %s\nwas %s\nmaster %s\nold %s\nlog %s\n' "$generation" "$was" "$master" "$old" "$log"
+printf 'generation %s\nwas %s\nold %s\nlog %s\n' "$generation" "$was" "$old" "$log"
 """
 )
 
@@ -101,7 +101,8 @@ end=$(($(date +%s) + WITHIN))
 while :; do
     left=
     for pid in $OLD; do
-        grep -qs "^PPid:[[:space:]]*$MASTER\$" "/proc/$pid/status" || continue
+        # By its title: a worker goes on without its master, and a pid may be somebody else's by now.
+        grep -qs "^nginx: " "/proc/$pid/cmdline" || continue
         [ -n "$ACCEPTING" ] && grep -qs "is shutting down" "/proc/$pid/cmdline" || left="$left $pid"
     done
     [ -n "$left" ] || exit 0

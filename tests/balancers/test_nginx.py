@@ -316,7 +316,7 @@ def test_an_nginx_that_dies_of_a_reload_leaves_the_files_as_they_were_and_says_s
     wrapper = tmp_path / "fatal"
     wrapper.write_text(
         f'#!/bin/sh\nmaster={nginx.process.pid}\n{nginx.words} "$@" || exit\n'
-        '[ "$*" != "-s reload" ] || kill -9 $master $(ps -o pid= --ppid $master)\n'
+        '[ "$*" != "-s reload" ] || { kill -STOP $master; kill -9 $(ps -o pid= --ppid $master) $master; }\n'
     )
     wrapper.chmod(0o755)
     fatal = replace(settings, nginx=str(wrapper), effect_within=0.5)
