@@ -87,6 +87,13 @@ class Processes:
         """The process that listens, or an empty string for an application that serves no port itself."""
         return next((name for name, process in self.each.items() if process.port or process.ports), "")
 
+    @property
+    def watched(self) -> Mapping[str, Process]:
+        """Those that can be asked what they run: all but shell lines that include no `running` one."""
+        return {
+            name: one for name, one in self.each.items() if one.running or not (one.start or one.stop or one.reload)
+        }
+
 
 @dataclass(frozen=True)
 class App:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 
 from dojo_deploy.engine.observe import look
@@ -19,13 +19,19 @@ ASK_WITHIN = 5.0
 
 
 def take_census(
-    session: Session, hosts: Iterable[Host], executor: Executor, *, live: str, samples: int = SAMPLES
+    session: Session,
+    hosts: Iterable[Host],
+    executor: Executor,
+    *,
+    live: str,
+    looks: Mapping[str, HostSeen] | None = None,
+    samples: int = SAMPLES,
 ) -> CensusTaken:
-    """Looks at every host afresh. A host that cannot be asked is a row of its own, and makes the verdict mixed.
+    """Looks at every host that is not in `looks`. One that cannot be asked is a row of its own, and makes it mixed.
 
     `verdict`: consistent (every host runs the one release that its link names), empty (nothing is deployed), or mixed.
     """
-    futures = {host.name: executor.submit(_row, session, host, live) for host in hosts}
+    futures = {host.name: executor.submit(_row, session, host, live, (looks or {}).get(host.name)) for host in hosts}
     rows = {name: future.result() for name, future in futures.items()}
     site = session.inventory
     try:
@@ -39,19 +45,20 @@ def take_census(
     return CensusTaken(rows=rows, verdict=_verdict(rows), through_balancer=_sample(session, samples))
 
 
-def _row(session: Session, host: Host, live: str) -> dict[str, str]:
+def _row(session: Session, host: Host, live: str, seen: HostSeen | None) -> dict[str, str]:
     try:
-        seen = look(session, host, platform=False)
+        seen = seen or look(session, host, platform=False)
     except DojoError as exc:
         return {"current": "?", "running": "?", "health": exc.message, "verdict": "unknown"}
     current = seen.current.get(live, "")
     runs = _runs(seen, live)
     health = _health(session, host, live, current)
-    expected = session.inventory.app.processes.each
-    right = (not expected or set(runs) == {current}) and not health.startswith("sick")
+    watched = session.inventory.app.processes.watched
+    right = (not watched or set(runs) == {current}) and not health.startswith("sick")
     return {
         "current": current or "–",
-        "running": ", ".join(f"{release} ×{count}" for release, count in sorted(runs.items())) or "–",
+        "running": ", ".join(f"{release} ×{count}" for release, count in sorted(runs.items()))
+        or ("–" if watched else "not asked"),
         "health": health,
         "verdict": ("ok" if right else "wrong") if current else "bare",
     }

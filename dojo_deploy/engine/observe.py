@@ -41,10 +41,10 @@ def observe(
     platform: bool = True,
     optional: frozenset[str] = frozenset(),
 ) -> Observed:
-    """Looks at `hosts`, all at once, and asks the balancer. Raises the first host's TransportError, naming all that fail.
+    """Looks at `hosts`, all at once, and asks the balancer. Raises the first TransportError, naming all that fail.
 
-    `platform`: also ask for what an artifact depends on; it costs a start of Node. `optional`: hosts of which nothing is
-    wanted but whether they serve; one that cannot be asked is left out.
+    `platform`: also ask for what an artifact depends on; it costs a start of Node. `optional`: hosts of which nothing
+    is wanted but whether they serve; one that cannot be asked is left out.
     """
     site = session.inventory
     futures = {host.name: executor.submit(look, session, host, platform=platform) for host in hosts}
@@ -127,7 +127,7 @@ def answer(host: Host, text: str, now: float) -> HostSeen:
         elif word == "@platform":
             platform = parse_platform(rest)
         elif word == "@fence":
-            _, _, run, state = (rest.split() + ["", "", "", ""])[:4]
+            _, _, run, state = [*rest.split(), "", "", "", ""][:4]
             open_run = run if state == "open" else ""
     return HostSeen(
         host=host.name,

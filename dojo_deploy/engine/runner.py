@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from dojo_deploy.engine.lanes import LaneResult, Run, run_lane
 from dojo_deploy.engine.progress import is_on_host
-from dojo_deploy.engine.undo import close_hosts, undo, undo_lane
+from dojo_deploy.engine.undo import undo, undo_lane
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage
+
+SIGNALLED = "stopped by a signal"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,6 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
         failed = _run_stage(run, stage, executor, closing, seconds)
         if failed:
             return _after_failure(run, executor, failed, seconds)
-    close_hosts(run, run.progress.touched(run.plan), executor)
     if run.progress.tolerated:
         lost = ", ".join(sorted(run.progress.tolerated))
         return Outcome("tolerated", f"{lost} failed, undone and left out of the balancer", {}, seconds)
@@ -59,9 +60,9 @@ def _run_stage(
     futures = [executor.submit(_lane, run, stage, lane, closing.get(lane.host) == stage.name) for lane in lanes]
     results = [future.result() for future in futures]
     failed = [result for result in results if not result.ok]
-    if stage.tolerant and failed and all(result.outcome == "failed" for result in failed):
-        if len(run.progress.tolerated) + len(failed) <= run.plan.max_failures:
-            failed = _tolerate(run, stage, failed, executor)
+    within_budget = len(run.progress.tolerated) + len(failed) <= run.plan.max_failures
+    if stage.tolerant and failed and within_budget and all(result.outcome == "failed" for result in failed):
+        failed = _tolerate(run, stage, failed, executor)
     seconds[stage.name] = round(clock.monotonic() - started, 3)
     run.trail.emit(StageFinished(stage=stage.name, seconds=seconds[stage.name], ok=not failed))
     return failed
@@ -100,9 +101,9 @@ def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], secon
         return Outcome("fenced", reason, {}, seconds)
     if all(result.outcome in ("interrupted", "stopped") for result in failed):
         if run.plan.on_interrupt != "rollback":
-            return Outcome("interrupted", "stopped by a signal", {}, seconds)
+            return Outcome("interrupted", SIGNALLED, {}, seconds)
         run.session.cancelled.clear()
-        reason = "stopped by a signal"
+        reason = SIGNALLED
     elif run.plan.on_failure == "halt":
         return Outcome("halted", reason, {}, seconds)
     return _undo(run, executor, reason, seconds)
@@ -121,12 +122,10 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
             result = future.result()
             if not result.ok:
                 run.trail.emit(Warned(text=f"hook {result.step or stage.name}: {result.outcome} {result.detail}"))
-    whole = tuple(host for host in run.progress.touched(run.plan) if host not in undone.broken)
-    close_hosts(run, whole, executor)
     seconds["undo"] = round(clock.monotonic() - started, 3)
     if undone.kept:
         reason = f"{reason}\n(kept: {undone.kept} has no way back; everything after it was undone)"
-    broken = {**undone.broken, **{host: "left out within max_failures" for host in run.progress.tolerated}}
+    broken = {**undone.broken, **dict.fromkeys(run.progress.tolerated, "left out within max_failures")}
     if broken:
         return Outcome("mixed", reason, broken, seconds)
     return Outcome("rolled back", reason, {}, seconds)

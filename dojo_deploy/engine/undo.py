@@ -15,7 +15,7 @@ from dojo_deploy.plan import Lane, Stage, Step, step_id
 
 @dataclass(frozen=True)
 class Undone:
-    """`broken`: host -> why it could not be brought back; it stays out of the balancer. `kept`: where undoing stopped."""
+    """`broken`: host -> why it could not be brought back; it stays out of traffic. `kept`: where undoing stopped."""
 
     broken: dict[str, str]
     kept: str = ""
@@ -61,17 +61,6 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
         else:
             act(run, lane.host, undo_id(name), last.undo)
             _gate(run, name, lane.host, last.undo)
-
-
-def close_hosts(run: Run, hosts: tuple[str, ...], executor: Executor) -> None:
-    """Tells every host that the run has ended there; one that cannot be told is a warning, its fence stays open."""
-    open_ = [host for host in hosts if host in run.session.inventory.hosts and not run.progress.is_closed(host)]
-    futures = {host: executor.submit(send_job, run, host, (), {}, close=True) for host in open_}
-    for host, future in futures.items():
-        try:
-            future.result()
-        except DojoError as exc:
-            run.trail.emit(Warned(text=f"{host} does not know that the run has ended: {exc.message}"))
 
 
 def _began(run: Run, stage: Stage, lane: Lane) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable
 
 from dojo_deploy.command import Command, Word, quote
@@ -12,24 +13,33 @@ from dojo_deploy.release import Placement, Release
 from dojo_deploy.secrets import Secret
 
 # Unpacked beside its place and renamed: a release folder without `.dojo/complete` never exists under its own name.
+# Every program started here is started on every host, so a few words are saved wherever the shell can do it itself.
 UNPACK = """\
 set -eu
 umask 022
-rm -rf "$DIR.partial"
+[ ! -e "$DIR.partial" ] || rm -rf "$DIR.partial"
 mkdir -p "$RELEASES" "$SHARED"
 mkdir "$DIR.partial"
 cat > "$DIR.partial.tgz"
 echo "$SHA256  $DIR.partial.tgz" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
 tar -xpzf "$DIR.partial.tgz" --no-same-owner -C "$DIR.partial"
-rm -rf "$DIR.partial.tgz" "$DIR.partial/.dojo"
+[ ! -e "$DIR.partial/.dojo" ] || rm -rf "$DIR.partial/.dojo"
 mkdir -m 700 "$DIR.partial/.dojo"
 """
 COMPLETE = """\
 set -eu
 echo "$RELEASE" > "$DIR.partial/REVISION"
 echo "$SHA256" > "$DIR.partial/.dojo/complete"
-rm -rf "$DIR"
+[ ! -e "$DIR" ] || rm -rf "$DIR"
 mv -T "$DIR.partial" "$DIR"
+rm -f "$DIR.partial.tgz"
+"""
+WRITE = """\
+set -eu
+umask 077
+printf %s "$AS_SHELL" > "$META/env.sh$NEW"
+printf %s "$AS_JSON" > "$META/env.json$NEW"
+[ -z "$NEW" ] || { mv "$META/env.sh$NEW" "$META/env.sh"; mv "$META/env.json$NEW" "$META/env.json"; }
 """
 # The release is renamed first: an interrupted removal leaves no folder that looks like a release.
 DISCARD = """\
@@ -50,7 +60,9 @@ def stage(place: Placement, release: Release, *, present: bool, deadline: float 
     `present`: the host already has this very artifact, so only its environment is written anew.
     """
     if present:
-        return Step("refresh environment", OnHost(_environment(place, folder=place.layout.release(release.id))))
+        return Step(
+            "refresh environment", OnHost(_environment(place, folder=place.layout.release(release.id), fresh=False))
+        )
     folder = place.layout.release(release.id)
     values = {
         "DIR": folder,
@@ -62,7 +74,7 @@ def stage(place: Placement, release: Release, *, present: bool, deadline: float 
     commands = (
         Command.shell(UNPACK, env=values),
         *_link(place, folder=f"{folder}.partial"),
-        *_environment(place, folder=f"{folder}.partial"),
+        *_environment(place, folder=f"{folder}.partial", fresh=True),
         Command.shell(COMPLETE, env=values),
     )
     return Step("stage", OnHost(commands, artifact=True), undo=discard(place, release.id), deadline=deadline)
@@ -91,32 +103,34 @@ def victims(releases: Iterable[str], *, keep: int, protected: Iterable[str], ord
 
 
 def _link(place: Placement, *, folder: str) -> tuple[Command, ...]:
-    lines = []
+    """The shared files into the release; an entry that ends in `/` is a folder, made when it is missing."""
+    lines, made = ["set -eu", "umask 022"], []
+    together: dict[str, list[str]] = {}
     for entry in place.app.shared:
         name = entry.rstrip("/")
-        source, target = f"{place.layout.shared}/{name}", f"{folder}/{name}"
-        if entry.endswith("/"):
-            lines.append(f"mkdir -p {quote(source)}")
-        if "/" in name:
-            lines.append(f"mkdir -p {quote(target.rpartition('/')[0])}")
-        lines.append(f"rm -rf {quote(target)} && ln -s {quote(source)} {quote(target)}")
-    return (Command.shell(" && ".join(lines)),) if lines else ()
+        path = f"{folder}/{name}"
+        target = quote(path)
+        lines.append(f"[ ! -e {target} ] && [ ! -L {target} ] || rm -rf {target}")
+        together.setdefault(posixpath.dirname(path), []).append(quote(f"{place.layout.shared}/{name}"))
+        made += [quote(f"{place.layout.shared}/{name}")] if entry.endswith("/") else []
+    made += [quote(parent) for parent in together if parent != folder]
+    lines += [f"mkdir -p {' '.join(made)}"] if made else []
+    lines += [f"ln -s -t {quote(parent)} {' '.join(sources)}" for parent, sources in together.items()]
+    return (Command.shell("\n".join(lines)),) if together else ()
 
 
-def _environment(place: Placement, *, folder: str) -> tuple[Command, ...]:
-    """Writes the application's environment into the release, for shells and for Node: 0600 from the first byte."""
-    return (
-        Command.shell(
-            'set -eu; umask 077; mkdir -p "$META"; printf %s "$AS_SHELL" > "$META/env.sh.new"; '
-            'printf %s "$AS_JSON" > "$META/env.json.new"; '
-            'mv "$META/env.sh.new" "$META/env.sh"; mv "$META/env.json.new" "$META/env.json"',
-            env={
-                "META": f"{folder}/.dojo",
-                "AS_SHELL": Environment(place.app, "sh"),
-                "AS_JSON": Environment(place.app, "json"),
-            },
-        ),
-    )
+def _environment(place: Placement, *, folder: str, fresh: bool) -> tuple[Command, ...]:
+    """Writes the application's environment into the release, for shells and for Node: 0600 from the first byte.
+
+    `fresh`: nobody reads the folder yet. Else each file is replaced by rename.
+    """
+    values: dict[str, Word] = {
+        "META": f"{folder}/.dojo",
+        "NEW": "" if fresh else ".new",
+        "AS_SHELL": Environment(place.app, "sh"),
+        "AS_JSON": Environment(place.app, "json"),
+    }
+    return (Command.shell(WRITE, env=values),)
 
 
 class Environment(Secret):

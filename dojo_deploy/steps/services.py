@@ -13,13 +13,15 @@ from dojo_deploy.release import Placement
 SWITCH = """\
 set -eu
 [ -f "$RELEASE_DIR/.dojo/complete" ] || { echo "$RELEASE_DIR is not a complete release" >&2; exit 1; }
-mkdir -p "${CURRENT%/*}"
+[ -d "${CURRENT%/*}" ] || mkdir -p "${CURRENT%/*}"
 ln -sfn "$RELEASE_DIR" "$CURRENT.$$"
 mv -T "$CURRENT.$$" "$CURRENT"
 echo "$(date -u +%FT%TZ) $COLOUR $RELEASE" >> "$REVISIONS"
 """
 UNLINK = 'rm -f "$CURRENT"; echo "$(date -u +%FT%TZ) $COLOUR -" >> "$REVISIONS"'
-WRITE = 'set -eu; mkdir -p "${FILE%/*}"; printf %s "$CONTENT" > "$FILE.new"; mv "$FILE.new" "$FILE"'
+WRITE = (
+    'set -eu; [ -d "${FILE%/*}" ] || mkdir -p "${FILE%/*}"; printf %s "$CONTENT" > "$FILE.new"; mv "$FILE.new" "$FILE"'
+)
 
 
 def prove(place: Placement, gate: Gate) -> tuple[Step, ...]:

@@ -1,0 +1,64 @@
+"""The end of a run on its hosts: each is told, and looked at a last time, in the same round trip."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+from dojo_deploy.engine.hostjob import Frame, Job, JobStep, Said, carry
+from dojo_deploy.engine.lanes import Run
+from dojo_deploy.engine.observe import LOOK_WITHIN, answer, question
+from dojo_deploy.engine.runner import Outcome
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import Warned
+from dojo_deploy.release import HostSeen, Layout
+
+
+def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, HostSeen]:
+    """Closes the run on every host that it touched and that is not broken; what each looked like then.
+
+    A host that cannot be told is a warning: its fence stays open, and the next run there says so.
+    """
+    if not outcome.is_over and outcome.verdict != "mixed":
+        return {}
+    hosts = [
+        host
+        for host in run.progress.touched(run.plan)
+        if host in run.session.inventory.hosts and host not in outcome.broken and not run.progress.is_closed(host)
+    ]
+    futures = {host: executor.submit(_close, run, host) for host in hosts}
+    looks: dict[str, HostSeen] = {}
+    for host, future in futures.items():
+        try:
+            look = future.result()
+        except DojoError as exc:
+            run.trail.emit(Warned(text=f"{host} does not know that the run has ended: {exc.message}"))
+        else:
+            if look:
+                looks[host] = look
+    return looks
+
+
+def _close(run: Run, host: str) -> HostSeen | None:
+    """None when an earlier session closed it already, so that it was not looked at now."""
+    site, clock = run.session.inventory, run.session.clock
+    step = JobStep(f"close/{host}/look", (question(site, site.hosts[host], platform=False),), LOOK_WITHIN)
+    lines: list[str] = []
+
+    def on_frame(frame: Frame) -> None:
+        if isinstance(frame, Said):
+            lines.append(frame.line)
+
+    job = Job(
+        run=run.id,
+        generation=run.lease.generation,
+        store_id=run.lease.store_id,
+        scope=site.scope,
+        layout=Layout(site.hosts[host].root),
+        steps=(step,),
+        close=True,
+    )
+    (result,) = carry(run.session.shell(host), job, on_frame=on_frame, clock=clock)
+    if result.outcome == "failed":
+        raise DojoError(result.tail)
+    run.progress.close(host)
+    return answer(site.hosts[host], "\n".join(lines), clock.now()) if result.outcome == "done" else None

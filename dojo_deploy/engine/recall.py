@@ -1,0 +1,48 @@
+"""What earlier sessions of a run did, as its hosts and the store remember it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from dojo_deploy.engine import hoststate
+from dojo_deploy.engine.progress import Progress
+from dojo_deploy.errors import TransportError
+from dojo_deploy.interfaces import Session
+from dojo_deploy.plan import CONTROLLER, Plan
+from dojo_deploy.release import Layout
+
+
+def recall(
+    session: Session,
+    plan: Plan,
+    run: str,
+    notes: Iterable[Mapping[str, Any]],
+    executor: Executor,
+    *,
+    strict: bool,
+) -> Progress:
+    """What earlier sessions did. `strict`: a host that cannot be asked is an error, else all may have run there."""
+    hosts = dict.fromkeys(lane.host for _, _, lane, _ in plan.steps() if lane.host != CONTROLLER)
+    futures = {
+        host: executor.submit(hoststate.record, session.shell(host), Layout(session.inventory.hosts[host].root), run)
+        for host in hosts
+    }
+    ended: dict[str, int | None] = {}
+    for host, future in futures.items():
+        try:
+            ended.update(future.result())
+        except TransportError:
+            if strict:
+                raise
+            ended.update({name: None for name, _, lane, _ in plan.steps() if lane.host == host})
+    tolerated = []
+    for note in notes:
+        if note["kind"] == "intent":
+            ended.setdefault(str(note["step"]), None)
+        elif note["kind"] == "outcome":
+            ended[str(note["step"])] = 0
+        elif note["kind"] == "tolerated":
+            tolerated.append(str(note["host"]))
+    return Progress(ended, tolerated=tolerated)

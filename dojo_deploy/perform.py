@@ -1,0 +1,241 @@
+"""One run, told: the plan carried out, users watched meanwhile, the record written, the fleet counted."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dojo_deploy.clock import utc
+from dojo_deploy.engine import ledger, lock
+from dojo_deploy.engine.census import take_census
+from dojo_deploy.engine.closing import close_hosts
+from dojo_deploy.engine.journal import Journal, path_of
+from dojo_deploy.engine.lanes import Run
+from dojo_deploy.engine.progress import Progress
+from dojo_deploy.engine.runner import SIGNALLED, Outcome, carry_out
+from dojo_deploy.engine.trail import EventTrail
+from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
+from dojo_deploy.interfaces import Subscriber
+from dojo_deploy.plan import Plan
+from dojo_deploy.prober import Prober
+from dojo_deploy.release import Observed
+from dojo_deploy.secrets import Redactor
+from dojo_deploy.session import BoundSession, OpenSession, work_folder
+from dojo_deploy.signals import stops
+
+EXIT_CODES = {
+    "done": 0,
+    "partial": 0,
+    "aborted": 0,
+    "nothing to do": 0,
+    "fenced": 12,
+    "rolled back": 20,
+    "tolerated": 30,
+    "halted": 30,
+    "mixed": 30,
+    "interrupted": 130,
+}
+
+
+ABORTED = "aborted by the operator"
+NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. `exit_code` is the documented one; `seconds` is the time from the lock to the end."""
+
+    run: str
+    verdict: str
+    release: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    plan: Plan | None = None
+    census: CensusTaken | None = None
+    load: LoadMeasured | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a run beside its strategy. `probe_rate` in requests per second; 0: no prober."""
+
+    limit: str = ""
+    by: str = ""
+    reason: str = ""
+    probe_rate: float = 0.0
+    probe_at_least: int = 0
+    subscribers: tuple[Subscriber, ...] = ()
+    redact: Redactor = field(default_factory=Redactor)
+    restore: Callable[[], None] = lambda: None  # of the terminal, before a second signal ends the process
+
+
+def perform(
+    run: Run,
+    executor: Executor,
+    trail: EventTrail,
+    wishes: Wishes,
+    header: ledger.Header,
+    seen: Observed,
+    *,
+    undoing: str = "",
+    resumed: bool = False,
+    abort: bool = False,
+) -> Result:
+    """Carries the run out, from where it is, and ends it. `abort`: undoing is what was asked for, and no failure.
+
+    Raises what keeps a run from being told: RefusedError without a journal, StoreError or FencedError from the store.
+    """
+    session = run.session
+    assert isinstance(session, OpenSession)
+    site = session.inventory
+    started = session.clock.monotonic()
+    journal = Journal(path_of(work_folder(site), site.scope, run.id), wishes.redact)
+    with contextlib.closing(journal):
+        _announce(run, trail, journal, wishes, header, resumed=resumed)
+        prober = _probe(session, wishes, seen)
+        with stops(session.cancelled, say=lambda text: trail.emit(Warned(text=text)), restore=wishes.restore):
+            try:
+                outcome = carry_out(run, executor, undoing=undoing)
+            finally:
+                load = prober.stop(at_least=wishes.probe_at_least) if prober else None
+        if load:
+            trail.emit(load)
+        result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort)
+        if journal.trouble:
+            trail.emit(Warned(text=f"the journal is not whole: {journal.trouble}"))
+    return result
+
+
+def _announce(
+    run: Run, trail: EventTrail, journal: Journal, wishes: Wishes, header: ledger.Header, *, resumed: bool
+) -> None:
+    site = run.session.inventory
+    trail.attach(journal, ledger.Notes(run.session.store, run.lease.generation, wishes.redact), run.id)
+    trail.emit(
+        RunStarted(
+            run=run.id,
+            scope=site.scope,
+            strategy=run.plan.strategy,
+            release=run.plan.release.id,
+            by=header.by,
+            generation=run.lease.generation,
+            resumed=resumed,
+        )
+    )
+    trail.emit(PlanMade(plan=run.plan.as_dict(), hash=run.plan.hash))
+    trail.sync()
+
+
+def _finish(
+    run: Run,
+    executor: Executor,
+    outcome: Outcome,
+    wishes: Wishes,
+    seen: Observed,
+    load: LoadMeasured | None,
+    started: float,
+    *,
+    abort: bool,
+) -> Result:
+    session, plan, trail = run.session, run.plan, run.trail
+    site, clock = session.inventory, session.clock
+    verdict = outcome.verdict
+    if verdict == "done" and wishes.limit:
+        verdict = "partial"
+    if verdict == "rolled back" and abort:
+        verdict = "aborted"
+    census = None
+    if verdict != "fenced":
+        _remember(run, verdict, outcome, seen)
+        looks = close_hosts(run, outcome, executor)
+        census = take_census(
+            session,
+            [host for host in site.group(site.web) if host.name in seen.hosts],
+            executor,
+            live=seen.live,
+            looks=looks,
+        )
+        trail.emit(census)
+    seconds = round(clock.monotonic() - started, 3)
+    trail.emit(
+        RunFinished(
+            run=run.id,
+            verdict=verdict,
+            exit_code=EXIT_CODES[verdict],
+            seconds=seconds,
+            reason=outcome.reason,
+            stage_seconds=outcome.stage_seconds,
+        )
+    )
+    trail.sync()
+    if verdict != "fenced":
+        trail.note("finished", verdict=verdict, reason=outcome.reason)
+        run.lease.release(closed=outcome.is_over)
+    return Result(run.id, verdict, plan.release.id, outcome.reason, seconds, plan, census, load)
+
+
+def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed) -> None:
+    """Writes the record: what passed its gates, and what must not be chosen again."""
+    store, release, clock = run.session.store, run.plan.release, run.session.clock
+    if run.plan.strategy == "restart":
+        return
+    if verdict in ("done", "partial"):
+        ledger.passed(
+            store, release, run=run.id, at=utc(clock.now()), whole=verdict == "done", generation=run.lease.generation
+        )
+        if run.plan.strategy == "rollback":
+            for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
+                ledger.mark_bad(
+                    store, left, f"rolled back to {release.id} by run {run.id}", generation=run.lease.generation
+                )
+    elif verdict in ("rolled back", "mixed", "tolerated") and not outcome.reason.startswith(NOBODYS_FAULT):
+        why = f"run {run.id}: {outcome.reason.splitlines()[0]}"
+        ledger.mark_bad(store, release.id, why, unless_passed=True, generation=run.lease.generation)
+
+
+def _probe(session: OpenSession, wishes: Wishes, seen: Observed) -> Prober | None:
+    site = session.inventory
+    if not wishes.probe_rate or not site.url:
+        return None
+    bare = not any(seen.current(host) for host in seen.hosts)
+    return Prober.start(
+        site.url.rstrip("/") + site.app.health,
+        field=site.app.release_field,
+        rate=wishes.probe_rate,
+        work=work_folder(site) / "probe",
+        from_first_success=bare,
+    )
+
+
+def run_of(
+    session: OpenSession,
+    run_id: str,
+    plan: Plan,
+    lease: lock.Lease,
+    trail: EventTrail,
+    progress: Progress,
+    artifact: Path | None,
+) -> Run:
+    return Run(
+        id=run_id,
+        plan=plan,
+        session=session,
+        bound=lambda say: BoundSession(session, say),
+        lease=lease,
+        trail=trail,
+        progress=progress,
+        stopping=threading.Event(),
+        artifact=artifact,
+    )
