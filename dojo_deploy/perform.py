@@ -22,7 +22,7 @@ from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished,
 from dojo_deploy.interfaces import Subscriber
 from dojo_deploy.plan import Plan
 from dojo_deploy.prober import Prober
-from dojo_deploy.release import Observed
+from dojo_deploy.release import Observed, Release
 from dojo_deploy.secrets import Redactor
 from dojo_deploy.session import BoundSession, OpenSession, work_folder
 from dojo_deploy.signals import stops
@@ -198,11 +198,11 @@ def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed) -> None:
         if run.plan.strategy == "rollback":
             for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
                 ledger.mark_bad(
-                    store, left, f"rolled back to {release.id} by run {run.id}", generation=run.lease.generation
+                    store, Release(left), f"rolled back to {release.id} by run {run.id}", generation=run.lease.generation
                 )
     elif verdict in ("rolled back", "mixed", "tolerated") and not outcome.reason.startswith(NOBODYS_FAULT):
         why = f"run {run.id}: {outcome.reason.splitlines()[0]}"
-        ledger.mark_bad(store, release.id, why, unless_passed=True, generation=run.lease.generation)
+        ledger.mark_bad(store, release, why, unless_passed=True, generation=run.lease.generation)
 
 
 def _probe(session: OpenSession, wishes: Wishes, seen: Observed) -> Prober | None:

@@ -12,7 +12,7 @@ from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, 
 from dojo_deploy.engine.lease import Lease
 from dojo_deploy.engine.progress import Progress, is_on_host
 from dojo_deploy.errors import DojoError, FencedError, GateFailedError, InterruptedRunError, LostError
-from dojo_deploy.events import Event, GateFailed, OutputWritten, StepFinished, StepStarted
+from dojo_deploy.events import Event, GateFailed, GatePassed, OutputWritten, StepFinished, StepStarted
 from dojo_deploy.gates import hold
 from dojo_deploy.interfaces import Session
 from dojo_deploy.plan import Lane, OnHost, Plan, Stage, Step, step_id
@@ -245,11 +245,12 @@ def _hold(run: Run, name: str, host: str, step: Step) -> None:
     assert step.gate
     started = run.session.clock.monotonic()
     try:
-        hold(step.gate, run.session, emit=run.trail.emit, step=name)
+        passed = hold(step.gate, run.session, emit=run.trail.emit, step=name)
     except GateFailedError as exc:
         seconds = round(run.session.clock.monotonic() - started, 3)
         run.trail.emit(GateFailed(step=name, host=host, seconds=seconds, cause=exc.cause))
         raise _StepFailed(name, "failed", exc.message) from exc
+    run.trail.emit(GatePassed(step=name, host=host, seconds=round(passed.seconds, 3), readings=passed.readings))
 
 
 def hold_gate(run: Run, name: str, host: str, step: Step) -> None:

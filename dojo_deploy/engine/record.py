@@ -59,11 +59,11 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
     _change(store, change, generation)
 
 
-def mark_bad(store: Store, release: str, why: str, *, unless_passed: bool = False, generation: int = 0) -> None:
+def mark_bad(store: Store, release: Release, why: str, *, unless_passed: bool = False, generation: int = 0) -> None:
     """`release` must not be chosen again. `unless_passed`: one that has served well before stays as it is."""
 
     def change(record: Record) -> Record:
-        known = record.find(release) or Known(release)
+        known = record.find(release.id) or Known(release.id, release.commit, release.ref)
         if unless_passed and known.passed:
             return record
         return _with(record, replace(known, bad=why), moved=False)

@@ -146,7 +146,7 @@ def test_the_record_is_empty_before_the_first_run(store: Store) -> None:
 def test_what_passed_is_the_last_good_and_what_is_bad_is_not(store: Store) -> None:
     for number, id_ in enumerate(("r1", "r2", "r3")):
         ledger.passed(store, Release(id_, commit=f"c{number}"), run="run", at=f"2026-11-2{number}")
-    ledger.mark_bad(store, "r2", "it leaked")
+    ledger.mark_bad(store, Release("r2"), "it leaked")
     record = ledger.read_record(store)
     good = Observed({}, record.releases).last_good(other_than="r3")
     assert good is not None
@@ -157,7 +157,7 @@ def test_what_passed_is_the_last_good_and_what_is_bad_is_not(store: Store) -> No
 def test_a_release_that_passes_again_is_good_again_and_newest(store: Store) -> None:
     for id_ in ("r1", "r2"):
         ledger.passed(store, Release(id_), run="run", at="2026-11-20")
-    ledger.mark_bad(store, "r1", "why")
+    ledger.mark_bad(store, Release("r1"), "why")
     ledger.passed(store, Release("r1"), run="run2", at="2026-11-21")
     record = ledger.read_record(store)
     assert [known.id for known in record.releases] == ["r2", "r1"]
@@ -173,14 +173,14 @@ def test_one_that_passed_on_some_hosts_only_is_known_and_not_good(store: Store) 
 
 def test_a_failed_run_does_not_condemn_a_release_that_served_well(store: Store) -> None:
     ledger.passed(store, Release("r1"), run="run", at="2026-11-20")
-    ledger.mark_bad(store, "r1", "why", unless_passed=True)
-    ledger.mark_bad(store, "r2", "why", unless_passed=True)
+    ledger.mark_bad(store, Release("r1"), "why", unless_passed=True)
+    ledger.mark_bad(store, Release("r2"), "why", unless_passed=True)
     assert [known.bad for known in ledger.read_record(store).releases] == ["", "why"]
 
 
 def test_writers_of_the_record_lose_nothing_to_each_other(store: Store) -> None:
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda number: ledger.mark_bad(store, f"r{number}", "why"), range(24)))
+        list(pool.map(lambda number: ledger.mark_bad(store, Release(f"r{number}"), "why"), range(24)))
         pool.submit(ledger.set_live, store, "green").result()
     record = ledger.read_record(store)
     assert {known.id for known in record.releases} == {f"r{number}" for number in range(24)}
