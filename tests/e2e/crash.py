@@ -1,0 +1,207 @@
+"""A fleet whose orchestrators die: what must hold of it once somebody has gone on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.sessions import Ended, Order, Session, run
+
+from dojo_deploy import app, load_inventory
+from dojo_deploy.engine import lock
+from dojo_deploy.engine.lease import RELEASED
+from dojo_deploy.engine.ledger import Record, read_record
+from dojo_deploy.sandbox import toolchain
+from dojo_deploy.sandbox.inventory import home
+from dojo_deploy.sandbox.layout import Layout as Places
+from dojo_deploy.sandbox.state import load
+from dojo_deploy.session import opened
+
+
+@dataclass
+class Ground:
+    """One fleet, its counters of what must run once, and a folder per session that has never heard of any run."""
+
+    inventory: Path
+    work: Path
+    store: str = "s3"
+    _folders: int = field(default=0, init=False)
+
+    @property
+    def home(self) -> Path:
+        return home(self.inventory, {}).resolve()
+
+    @property
+    def hosts(self) -> dict[str, Path]:
+        """Host name -> where its releases lie."""
+        site = load_inventory(self.elsewhere())
+        return {host.name: Path(host.root) for host in site.group(site.web)}
+
+    def elsewhere(self) -> Path:
+        """The inventory of the same fleet in a folder with an empty journal."""
+        self._folders += 1
+        path = self.work / f"elsewhere-{self._folders}" / "inventories" / "sandbox.yml"
+        path.parent.mkdir(parents=True)
+        hosts = len([host for host in self._state["hosts"] if host["group"] == "web"])
+        path.write_text(f"sandbox: {{home: {self.home}, hosts: {hosts}, store: {self.store}}}\n")
+        return path
+
+    def deploy(
+        self, ref: str, *, after: str | int = "", overrides: Mapping[str, str] | None = None, send: int = 9
+    ) -> Ended:
+        return self.start("deploy", ref=ref, after=after, overrides=overrides, send=send).ended()
+
+    def go_on(self, verb: str, *, after: str | int = "") -> Ended:
+        """`resume` or `abort`, from a machine that knows nothing but the inventory."""
+        return run(Order(verb, str(self.elsewhere()), after=after), self.work)
+
+    def start(
+        self,
+        verb: str,
+        *,
+        ref: str = "",
+        after: str | int = "",
+        overrides: Mapping[str, str] | None = None,
+        send: int = 9,
+    ) -> Session:
+        # Built artifacts are kept beside the inventory, so deployments come from one folder.
+        path = self.work / f"here-{self.store}" / "inventories" / "sandbox.yml"
+        if not path.exists():
+            path.parent.mkdir(parents=True)
+            path.write_text(self.elsewhere().read_text())
+        order = Order(verb, str(path), ref, {**self._hooks(), **(overrides or {})}, after, send)
+        return Session(order, self.work)
+
+    def release(self, ref: str) -> str:
+        found = [known.id for known in app.releases(self.elsewhere()) if known.ref == ref]
+        return found[0] if found else ""
+
+    def open_run(self) -> str:
+        with opened(load_inventory(self.elsewhere())) as session:
+            entry = lock.read(session.store)
+        return entry.open if entry else ""
+
+    def record(self) -> Record:
+        with opened(load_inventory(self.elsewhere())) as session:
+            return read_record(session.store)
+
+    def forget(self, ref: str) -> None:
+        """Takes a release off the hosts, so that the next deployment has to bring it again."""
+        name = self.release(ref)
+        for root in self.hosts.values():
+            if name and not str((root / "slots/blue/current").resolve()).endswith(name):
+                shutil.rmtree(root / "releases" / name, ignore_errors=True)
+
+    def count_anew(self) -> None:
+        """Puts every counter back to nothing."""
+        for file in (self._told, *(self._counter(root) for root in self.hosts.values())):
+            file.unlink(missing_ok=True)
+        self._migrations_before = self._query("SELECT count(*) FROM migration_runs") if self._has_migrated() else 0
+
+    def counted(self) -> dict[str, int]:
+        """How often each thing that must not run twice has run since: per host, on the controller, and migrations."""
+        files = {name: self._counter(root) for name, root in self.hosts.items()} | {"controller": self._told}
+        counts = {name: len(file.read_text().splitlines()) if file.exists() else 0 for name, file in files.items()}
+        ran = self._query("SELECT count(*) FROM migration_runs") if self._has_migrated() else 0
+        return counts | {"migrations": ran - self._migrations_before}
+
+    def troubles(self, release: str) -> list[str]:
+        """What is wrong with a fleet that should run `release` everywhere, with no run open; empty when nothing is."""
+        census = app.status(self.elsewhere())
+        found = [] if census.verdict == "consistent" else [f"census {census.verdict}: {dict(census.rows)}"]
+        if set(census.through_balancer) != {release}:
+            found.append(f"through the balancer: {dict(census.through_balancer)}, not {release}")
+        found += [f"{name}: {row}" for name, row in census.rows.items() if row["current"] != release]
+        found += [f"{name}: {row}" for name, row in census.rows.items() if row["balancer"] != "serving"]
+        with opened(load_inventory(self.elsewhere())) as session:
+            entry = lock.read(session.store)
+        if entry and (entry.state != RELEASED or entry.open):
+            found.append(f"lock: {entry}")
+        for name, root in self.hosts.items():
+            fence = (root / ".dojo/fence").read_text() if (root / ".dojo/fence").exists() else "closed"
+            found += [f"{name}: fence {fence}"] if "closed" not in fence else []
+            found += [f"{name}: left {path.name}" for path in (root / "releases").glob("*.partial*")]
+            found += self._processes(name)
+        return found
+
+    def _processes(self, host: str) -> list[str]:
+        folder = self.home / "hosts" / host
+        app_name = self._state["apps"][0]["name"]
+        wanted = sorted(f"{app_name}-sandbox-blue-{process}" for process in ("web", "worker"))
+        listed = json.loads(
+            subprocess.run(
+                [str(self._tools / "pm2"), "jlist", "--silent"],
+                env={"HOME": str(folder), "PM2_HOME": str(folder / ".pm2"), "PATH": f"{self._tools}:/usr/bin:/bin"},
+                capture_output=True,
+                timeout=60,
+                check=True,
+            ).stdout
+        )
+        running = sorted(each["name"] for each in listed if each["pm2_env"]["status"] == "online")
+        saved = sorted(each["name"] for each in json.loads((folder / ".pm2/dump.pm2").read_text()))
+        found = [] if running == wanted and len(listed) == len(wanted) else [f"{host} runs {running} of {len(listed)}"]
+        return found + ([] if saved == wanted else [f"{host} saved {saved}"])
+
+    def _hooks(self) -> dict[str, str]:
+        hooks = [
+            {
+                "name": "count",
+                "phase": "batch",
+                "when": "before",
+                "on": "each",
+                "run": 'echo "$RELEASE" >> "$SHARED_DIR/../counted"',
+                "idempotent": False,
+            },
+            {
+                "name": "tell",
+                "phase": "run",
+                "when": "before",
+                "on": "controller",
+                "run": f'echo "$RELEASE" >> {self._told}',
+                "idempotent": False,
+            },
+        ]
+        return {"hooks": json.dumps(hooks)}
+
+    def _counter(self, root: Path) -> Path:
+        return root / "counted"
+
+    def _has_migrated(self) -> bool:
+        return bool(self._query("SELECT count(*) FROM pg_tables WHERE tablename = 'migration_runs'"))
+
+    def _query(self, sql: str) -> int:
+        postgres = self._state["postgres"]
+        done = subprocess.run(
+            [str(toolchain.postgres() / "psql"), "-XAtq", "-c", sql],
+            env={
+                "PGHOST": postgres["host"],
+                "PGPORT": str(postgres["port"]),
+                "PGUSER": postgres["user"],
+                "PGDATABASE": self._state["apps"][0]["database"],
+                "PGPASSWORD": Path(postgres["password_file"]).read_text().strip(),
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        return int(done.stdout)
+
+    @property
+    def _told(self) -> Path:
+        return self.work / "told-by-the-controller"
+
+    @property
+    def _tools(self) -> Path:
+        return Path(self._state["tools"]["bin"])
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        found = load(Places(self.home))
+        assert found
+        return found
