@@ -11,7 +11,7 @@ import pytest
 import dojo_deploy
 
 PACKAGE = Path(dojo_deploy.__file__).parent
-VALUES = {"errors", "secrets", "command", "inventory", "release", "events", "clock"}
+VALUES = {"errors", "secrets", "command", "patterns", "inventory", "readings", "release", "events", "clock"}
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
 ALLOWED = {

@@ -13,7 +13,8 @@ from dojo_deploy.configuration.bind import bind
 from dojo_deploy.configuration.problems import Gathering, Path, located, problem, quoted
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.inventory import Host, Ssh, expand
+from dojo_deploy.inventory import Host, Ssh
+from dojo_deploy.patterns import expand
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,252}")
 ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:_%-]{0,252}")
