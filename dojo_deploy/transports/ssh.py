@@ -107,7 +107,9 @@ class _Link(Link):
             with cut_off(within, self.close):
                 return self._transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=within)
         except paramiko.ChannelException as exc:
-            raise ConnectionRefusedError(f"{name} cannot reach {address}:{port}: {exc.text}") from exc
+            # paramiko keeps the number alone of what the server said: 2 is any connection that was not made.
+            why = "connection refused or timed out" if exc.code == 2 else exc.text
+            raise ConnectionRefusedError(f"{name} cannot reach {address}:{port}: {why}") from exc
         except paramiko.SSHException as exc:
             raise TimeoutError(f"{name} gave no answer about {address}:{port}: {exc}") from exc
         except EOFError as exc:
