@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from dojo_deploy.inventory import Backend as Backend
+from dojo_deploy.readings import Answer as Answer
+from dojo_deploy.readings import Completed as Completed
+from dojo_deploy.readings import Reading as Reading
+from dojo_deploy.readings import Stored as Stored
 
 if TYPE_CHECKING:
     from dojo_deploy.command import Command
@@ -20,29 +23,6 @@ if TYPE_CHECKING:
     from dojo_deploy.inventory import Host, Inventory, Processes
     from dojo_deploy.plan import Plan, Target
     from dojo_deploy.release import Observed, Placement, Release
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A command that ended and said so. `status` is its exit status (128 + n for one killed by signal n)."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes = b""
-
-    @property
-    def ok(self) -> bool:
-        return self.status == 0
-
-    @property
-    def text(self) -> str:
-        return self.stdout.decode("utf-8", "backslashreplace").strip()
-
-    @property
-    def complaint(self) -> str:
-        """What it had to say for itself, for a message."""
-        said = (self.stderr or self.stdout).decode("utf-8", "backslashreplace").strip()
-        return said[-2000:] or f"exit status {self.status}, no output"
 
 
 class Tunnel(Protocol):
@@ -93,14 +73,6 @@ class Clock(Protocol):
         """Sleeps, or less when `wake` is set meanwhile."""
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A stored object; `etag` changes with every write."""
-
-    data: bytes
-    etag: str
-
-
 class Store(Protocol):
     """Compare-and-swap by key. Keys are `/`-separated ASCII; callers pass them without the inventory's scope."""
 
@@ -138,17 +110,6 @@ class StoreKind(Protocol):
         """Where it is, for people."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One answer through the balancer: who gave it, and what it said."""
-
-    status: int
-    upstream: str = ""  # `ip:port`, where the balancer tells it
-    release: str = ""
-    body: bytes = b""  # its beginning
-    location: str = ""  # of a redirect
-
-
 class Balancer(Protocol):
     """Sends traffic. Every change is verified through the balancer before the call returns, or put back and raised."""
 
@@ -171,15 +132,6 @@ class Balancer(Protocol):
 
     def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
         """One fresh request through the balancer, or None where there is none. Raises BalancerError."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a probe saw once. `detail` is for people: status, milliseconds, an excerpt, the redirect's target."""
-
-    ok: bool
-    detail: str
-    proof: str = ""  # how the release was identified: health, process, upstream
 
 
 class Probe(Protocol):
@@ -229,12 +181,6 @@ class Strategy(Protocol):
         """Pure: the same values give the same plan. Raises RefusedError when the change must not be made."""
 
 
-class Notifier(Protocol):
-    """Tells the world. Failing to is a warning, never a failure of the run."""
-
-    def send(self, event: Event) -> None: ...
-
-
 @runtime_checkable
 class Session(Protocol):
     """What an action or an adapter may use while a run is on."""
@@ -257,17 +203,3 @@ class Session(Protocol):
 
 
 Subscriber = Callable[["Event"], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a person or a CI job asks for beside the strategy."""
-
-    ref: str = ""
-    to: str = ""
-    limit: str = ""
-    artifact: str = ""
-    reason: str = ""
-    probe: bool = False
-    by: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,6 @@ FAMILIES: Mapping[type, str] = {
     interfaces.StoreKind: "stores",
     interfaces.Probe: "probes",
     interfaces.Strategy: "strategies",
-    interfaces.Notifier: "notifiers",
 }
 OUTSIDE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
