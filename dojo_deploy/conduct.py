@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 import dojo_deploy
@@ -130,7 +131,9 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
                 f"run {header.run} was planned by another version ({header.tool}) or configuration",
                 hint=f"use dojo-deploy {header.tool} for this one run",
             )
-        artifact = _artifact(session, header)
+        wishes = replace(wishes, limit=str(header.options.get("limit", "")))
+        # Undoing brings nothing: a damaged artifact is no reason to leave the fleet half way.
+        artifact = None if abort else _artifact(session, header)
         with threads(site_lanes(session)) as executor:
             notes = ledger.notes(session.store, header.run)
             progress = recall(session, plan, header.run, notes, executor, strict=not abort)

@@ -110,9 +110,10 @@ def perform(
                 outcome = carry_out(run, executor, undoing=undoing)
             finally:
                 load = prober.stop(at_least=wishes.probe_at_least) if prober else None
-        if load:
-            trail.emit(load)
-        result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort)
+            if load:
+                trail.emit(load)
+            # Here too the first signal only asks: a run that has ended must not be left open for want of a note.
+            result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort)
         if journal.trouble:
             trail.emit(Warned(text=f"the journal is not whole: {journal.trouble}"))
     return result

@@ -148,6 +148,7 @@ class Plan:
             "notes": list(self.notes),
             "max_failures": self.max_failures,
             "on_failure": self.on_failure,
+            "on_interrupt": self.on_interrupt,
             "stages": [_stage_as_dict(stage) for stage in self.stages],
             "after_failure": [_stage_as_dict(stage) for stage in self.after_failure],
         }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 INTERRUPTED = 130
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
@@ -22,15 +23,38 @@ def stops(cancelled: threading.Event, *, say: Callable[[str], None], restore: Ca
         yield
         return
 
+    heard: list[int] = []
+
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if cancelled.is_set():
+        # Not by `cancelled`: a run that undoes itself after the first signal has taken it back.
+        heard.append(number)
+        if len(heard) > 1:
             restore()
             os._exit(INTERRUPTED)
         cancelled.set()
         say(f"{signal.Signals(number).name}: stopping at the next step; once more to stop at once")
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
+    with _handled(on_signal):
+        yield
+
+
+@contextlib.contextmanager
+def interrupting() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP are what Ctrl-C is: a KeyboardInterrupt, so that everything is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(on_signal):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(on_signal: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, on_signal) for number in ASKING}
     try:
         yield
     finally:

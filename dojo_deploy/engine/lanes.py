@@ -60,6 +60,8 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
     """Carries the lane out. `closing`: its last host job also tells the host that the run has ended there."""
     reached = run.progress.reached(stage, lane)
     groups = list(chunks(lane))
+    # Its gate may still fail: undoing opens the run on the host again, and until the end the store says that it is open.
+    last_job = max((number for number, group in enumerate(groups) if is_on_host(group[-1])), default=-1)
     position = 0
     for number, group in enumerate(groups):
         last = group[-1]
@@ -71,8 +73,7 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
                 position = end + 1
                 continue
             if is_on_host(last):
-                final = closing and number == len(groups) - 1 and last.gate is None
-                _run_job(run, stage, lane, group, close=final)
+                _run_job(run, stage, lane, group, close=closing and number == last_job)
             elif not isinstance(last.action, OnHost):
                 _run_action(run, stage, lane, last)
             if last.gate and end >= reached:
@@ -210,6 +211,9 @@ def _why(result: StepResult) -> str:
 def _run_action(run: Run, stage: Stage, lane: Lane, step: Step) -> None:
     name = step_id(stage, lane, step)
     if run.progress.began(name) and not getattr(step.action, "idempotent", True):
+        if run.progress.succeeded(name):
+            run.trail.emit(StepFinished(step=name, host=lane.host, name=step.name, outcome="replayed"))
+            return
         raise _StepFailed(name, "unknown", "it began in an earlier session, never ended, and must not run twice")
     act(run, lane.host, name, step)
 

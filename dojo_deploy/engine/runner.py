@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dojo_deploy.engine.lanes import LaneResult, Run, run_lane
 from dojo_deploy.engine.progress import is_on_host
 from dojo_deploy.engine.undo import undo, undo_lane
-from dojo_deploy.errors import DojoError
+from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage
 
@@ -97,12 +97,15 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
 def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], seconds: dict[str, float]) -> Outcome:
     first = next((result for result in failed if result.outcome not in ("stopped",)), failed[0])
     reason = first.detail if first.detail.startswith(first.step) else f"{first.step}: {first.detail}".strip(": ")
-    if first.outcome == "fenced":
-        return Outcome("fenced", reason, {}, seconds)
-    if all(result.outcome in ("interrupted", "stopped") for result in failed):
-        if run.plan.on_interrupt != "rollback":
-            return Outcome("interrupted", SIGNALLED, {}, seconds)
-        run.session.cancelled.clear()
+    fenced = next((result for result in failed if result.outcome == "fenced"), None)
+    if fenced:
+        return Outcome("fenced", fenced.detail, {}, seconds)
+    only_stopped = all(result.outcome in ("interrupted", "stopped") for result in failed)
+    if run.session.cancelled.is_set() and run.plan.on_interrupt != "rollback":
+        # What failed meanwhile fails again when the run is resumed, and is undone then.
+        return Outcome("interrupted", SIGNALLED if only_stopped else f"{SIGNALLED}; {reason}", {}, seconds)
+    run.session.cancelled.clear()
+    if only_stopped:
         reason = SIGNALLED
     elif run.plan.on_failure == "halt":
         return Outcome("halted", reason, {}, seconds)
@@ -116,7 +119,12 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
     run.trail.sync()
     run.trail.note("undo", reason=reason)
     run.stopping.clear()
-    undone = undo(run, executor)
+    try:
+        undone = undo(run, executor)
+    except InterruptedRunError:
+        return Outcome("interrupted", f"{SIGNALLED} while it was undone: {reason}", {}, seconds)
+    except FencedError as exc:
+        return Outcome("fenced", exc.message, {}, seconds)
     for stage in run.plan.after_failure:
         for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in stage.lanes]:
             result = future.result()

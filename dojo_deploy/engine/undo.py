@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dojo_deploy.engine.lanes import Run, act, hold_gate, job_step, send_job
 from dojo_deploy.engine.progress import is_on_host, undo_id
-from dojo_deploy.errors import DojoError
+from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StepFinished, Warned
 from dojo_deploy.plan import Lane, Stage, Step, step_id
 
@@ -22,17 +22,25 @@ class Undone:
 
 
 def undo(run: Run, executor: Executor) -> Undone:
-    """Undoes the run so far. A host whose undo fails, or that cannot be asked, is left as it is from there on."""
+    """Undoes the run so far. A host whose undo fails, or that cannot be asked, is left as it is from there on.
+
+    Raises FencedError, InterruptedRunError: what is left to undo is another session's.
+    """
     broken: dict[str, str] = {}
+    stopped: DojoError | None = None
     for stage in reversed(run.plan.stages):
         lanes = [lane for lane in stage.lanes if _began(run, stage, lane) and lane.host not in broken]
         futures = {lane.host: executor.submit(undo_lane, run, stage, lane) for lane in lanes}
         for host, future in futures.items():
             try:
                 future.result()
+            except (FencedError, InterruptedRunError) as exc:
+                stopped = exc
             except DojoError as exc:
                 broken[host] = str(exc)
                 run.trail.emit(Warned(text=f"{host} could not be undone and stays as it is: {exc}"))
+        if stopped:
+            raise stopped
         for lane in stage.lanes:
             for step in lane.steps:
                 if step.point_of_no_return and run.progress.began(step_id(stage, lane, step)):
@@ -43,6 +51,8 @@ def undo(run: Run, executor: Executor) -> Undone:
 def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> None:
     """Undoes one lane. `stay_out`: all but what would bring requests back. Raises a DojoError at the first failure."""
     for group in _groups(run, stage, lane, stay_out=stay_out):
+        if run.session.cancelled.is_set():
+            raise InterruptedRunError("stopped by a signal")
         run.lease.check()
         name, last = group[-1]
         assert last.undo

@@ -25,6 +25,7 @@ class Rollback:
     bake: Bake = Bake(first=0.0)
     hooks: tuple[Hook, ...] = ()
     on_failure: str = "rollback"
+    on_interrupt: str = "halt"
     limit: str = ""
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
@@ -59,5 +60,6 @@ class Rollback:
             slot=seen.live,
             notes=rollout.notes(self.batches),
             on_failure=self.on_failure,
+            on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),
         )

@@ -20,7 +20,8 @@ class Rolling:
 
     `batches` is Ansible's `serial`: numbers or percents, the last one repeats. `max_failures` counts over the whole
     run: a host that fails within it is undone and left drained, and the run ends 30. `prove` starts each release on a
-    side port before its host is drained; `off` for applications that ignore `$PORT`. `on_failure`: rollback or halt.
+    side port before its host is drained; `off` for applications that ignore `$PORT`. `on_failure`: rollback or halt;
+    `on_interrupt`, for Ctrl-C and SIGTERM: halt (stop at the next step, to be resumed or aborted) or rollback.
     """
 
     batches: tuple[int | str, ...] = (1, "50%")
@@ -31,6 +32,7 @@ class Rolling:
     prove: str = "on"
     hooks: tuple[Hook, ...] = ()
     on_failure: str = "rollback"
+    on_interrupt: str = "halt"
     order: str = "unhealthy-first"
     limit: str = ""
 
@@ -38,6 +40,7 @@ class Rolling:
         for name, allowed in (
             ("prove", ("on", "off")),
             ("on_failure", ("rollback", "halt")),
+            ("on_interrupt", ("halt", "rollback")),
             ("order", ("unhealthy-first", "inventory")),
         ):
             if getattr(self, name) not in allowed:
@@ -89,6 +92,7 @@ class Rolling:
             notes=rollout.notes(self.batches),
             max_failures=size_of(self.max_failures, len(places)) if self.max_failures else 0,
             on_failure=self.on_failure,
+            on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),
         )
 

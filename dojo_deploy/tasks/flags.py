@@ -53,11 +53,17 @@ def command(*flags: str, iterable: tuple[str, ...] = (), optional: tuple[str, ..
 
 @contextmanager
 def ended(*, json: bool = False) -> Iterator[None]:
-    """Turns errors raised on purpose into their message and their exit code."""
+    """Turns errors raised on purpose, and signals before or after a run, into their message and their exit code."""
     from dojo_deploy.errors import DojoError
+    from dojo_deploy.signals import INTERRUPTED, interrupting
 
     try:
-        yield
+        with interrupting():
+            yield
+    except KeyboardInterrupt:
+        if json:
+            print(json_.dumps({"error": "InterruptedRunError", "message": "interrupted", "exit_code": INTERRUPTED}))
+        raise Exit("interrupted: no run was on", code=INTERRUPTED) from None
     except DojoError as exc:
         if json:
             print(json_.dumps({"error": type(exc).__name__, "message": exc.message, "exit_code": exc.exit_code}))

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.sessions import Ended, Order, Session, run
-
 from dojo_deploy import app, load_inventory
 from dojo_deploy.engine import lock
 from dojo_deploy.engine.lease import RELEASED
@@ -21,6 +19,7 @@ from dojo_deploy.sandbox.inventory import home
 from dojo_deploy.sandbox.layout import Layout as Places
 from dojo_deploy.sandbox.state import load
 from dojo_deploy.session import opened
+from tests.e2e.sessions import Ended, Order, Session, run
 
 
 @dataclass

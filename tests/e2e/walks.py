@@ -38,7 +38,7 @@ def die_and_go_on(ground: Ground, verb: str, *, before: str, ref: str, after: st
     wrong = _wrong_end(verb, ref, gone_on, was_open=was_open)
     if again.status != 0 or again.verdict != "nothing to do":
         wrong.append(f"the second {verb} ended {again.status}: {again.verdict} {again.message}")
-    arrived = ref != "v3" and (verb == "resume" and was_open or not killed.was_killed)
+    arrived = ref != "v3" and ((verb == "resume" and was_open) or not killed.was_killed)
     if not killed.was_killed and killed.status != (20 if ref == "v3" else 0):
         wrong.append(f"the run itself ended {killed.status}: {killed.verdict} {killed.message}")
     there = ground.release(ref if arrived else before)
