@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,16 @@ from dojo_deploy.engine import ledger
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
-from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.events import CensusTaken, OutputWritten, StageFinished, StageStarted
+from dojo_deploy.errors import ConfigError
+from dojo_deploy.events import CensusTaken
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
-from dojo_deploy.plan import CONTROLLER, Plan
-from dojo_deploy.release import Known, Observed, Release
-from dojo_deploy.session import OpenSession, opened, redactor, work_folder
+from dojo_deploy.plan import Plan
+from dojo_deploy.release import Known
+from dojo_deploy.session import OpenSession, opened, redactor
+from dojo_deploy.which import built, earlier, present
 
 Site = Inventory | str | Path | None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A release at hand, or how to find it once the fleet was looked at."""
-
-    release: Release | None = None
-    artifact: Path | None = None
 
 
 def deploy(
@@ -54,16 +46,14 @@ def deploy(
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
-        built = _build(session, trail, ref, artifact)
-        assert built.release
-        release = built.release
+        release, path = built(session, trail, ref, artifact)
         return conduct(
             session,
             chosen,
             lambda _: release,
             wishes,
             trail,
-            artifact=built.artifact,
+            artifact=path,
             platform=bool(release.platform.node_abi),
         )
 
@@ -85,7 +75,7 @@ def rollback(
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
-        return conduct(session, chosen, lambda seen: _target(seen, to), wishes, trail, artifact=None, platform=False)
+        return conduct(session, chosen, lambda seen: earlier(seen, to), wishes, trail, artifact=None, platform=False)
 
 
 def restart(
@@ -100,7 +90,7 @@ def restart(
         chosen = choose("restart", session.inventory, limit=limit, overrides=overrides)
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
-        return conduct(session, chosen, _present, wishes, trail, artifact=None, platform=False)
+        return conduct(session, chosen, present, wishes, trail, artifact=None, platform=False)
 
 
 def resume(inventory: Site = None, *, wishes: Wishes | None = None) -> Result:
@@ -136,12 +126,11 @@ def plan(
         trail = EventTrail(session.clock, wishes.subscribers)
         platform = False
         if strategy == "rollback":
-            find = lambda seen: _target(seen, to)  # noqa: E731
+            find = lambda seen: earlier(seen, to)  # noqa: E731
         elif strategy == "restart":
-            find = _present
+            find = present
         else:
-            release = _build(session, trail, ref, artifact).release
-            assert release
+            release, _ = built(session, trail, ref, artifact)
             find = lambda _: release  # noqa: E731
             platform = bool(release.platform.node_abi)
         with threads(site_lanes(session)) as executor:
@@ -204,54 +193,3 @@ def read(inventory: Site, *, bring_up: bool = False) -> Inventory:
 
 def _complete(session: OpenSession, wishes: Wishes | None, limit: str) -> Wishes:
     return replace(wishes or Wishes(), limit=limit, redact=redactor(session.inventory))
-
-
-def _build(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> Prepared:
-    from dojo_deploy import builds
-
-    site, clock = session.inventory, session.clock
-    cache = work_folder(site) / "artifacts" / site.scope
-    if artifact:
-        taken = builds.adopt(Path(artifact), site)
-        return Prepared(taken.release, taken.path)
-    started = clock.monotonic()
-    trail.emit(StageStarted(stage="build", hosts=(site.app.build.on,)))
-    ok = False
-    try:
-        made = builds.build(
-            site,
-            ref=ref,
-            work=cache,
-            cache=cache,
-            say=lambda line: trail.emit(OutputWritten(step="build", host=CONTROLLER, line=line)),
-            clock=clock,
-            shells=session.shell,
-        )
-        ok = True
-    finally:
-        trail.emit(StageFinished(stage="build", seconds=round(clock.monotonic() - started, 3), ok=ok))
-    return Prepared(made.release, made.path)
-
-
-def _target(seen: Observed, to: str) -> Release:
-    present = _present(seen).id
-    if not to:
-        good = seen.last_good(other_than=present)
-        if good is None:
-            raise RefusedError("the record names no earlier release that passed its gates", hint="invoke releases")
-        return Release(good.id, good.commit, good.ref)
-    for known in reversed(seen.known):
-        if to in (known.id, known.ref, known.commit) or (len(to) >= 6 and known.commit.startswith(to)):
-            return Release(known.id, known.commit, known.ref)
-    if any(to in found.releases for found in seen.hosts.values()):
-        return Release(to)
-    raise RefusedError(f"no release {to!r} in the record, and none on the hosts", hint="invoke releases")
-
-
-def _present(seen: Observed) -> Release:
-    """What most hosts run now."""
-    counted = Counter(current for host in seen.hosts if (current := seen.current(host)))
-    found = counted.most_common(1)
-    name = found[0][0] if found else ""
-    known = next((known for known in seen.known if known.id == name), None)
-    return Release(name, known.commit, known.ref) if known else Release(name)

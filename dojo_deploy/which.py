@@ -1,0 +1,65 @@
+"""Which release a run is about: one that is built now, CI's artifact, an earlier one, or what runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from dojo_deploy.engine.trail import EventTrail
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.events import OutputWritten, StageFinished, StageStarted
+from dojo_deploy.plan import CONTROLLER
+from dojo_deploy.release import Observed, Release
+from dojo_deploy.session import OpenSession, work_folder
+
+
+def built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> tuple[Release, Path]:
+    """The release and its artifact: built from `ref`, or CI's, where it is given."""
+    from dojo_deploy import builds
+
+    site, clock = session.inventory, session.clock
+    cache = work_folder(site) / "artifacts" / site.scope
+    if artifact:
+        taken = builds.adopt(Path(artifact), site)
+        return taken.release, taken.path
+    started = clock.monotonic()
+    trail.emit(StageStarted(stage="build", hosts=(site.app.build.on,)))
+    ok = False
+    try:
+        made = builds.build(
+            site,
+            ref=ref,
+            work=cache,
+            cache=cache,
+            say=lambda line: trail.emit(OutputWritten(step="build", host=CONTROLLER, line=line)),
+            clock=clock,
+            shells=session.shell,
+        )
+        ok = True
+    finally:
+        trail.emit(StageFinished(stage="build", seconds=round(clock.monotonic() - started, 3), ok=ok))
+    return made.release, made.path
+
+
+def earlier(seen: Observed, to: str) -> Release:
+    """The one that `to` names, or the last that passed its gates. Raises RefusedError when there is none."""
+    if not to:
+        good = seen.last_good(other_than=present(seen).id)
+        if good is None:
+            raise RefusedError("the record names no earlier release that passed its gates", hint="invoke releases")
+        return Release(good.id, good.commit, good.ref)
+    for known in reversed(seen.known):
+        if to in (known.id, known.ref, known.commit) or (len(to) >= 6 and known.commit.startswith(to)):
+            return Release(known.id, known.commit, known.ref)
+    if any(to in found.releases for found in seen.hosts.values()):
+        return Release(to)
+    raise RefusedError(f"no release {to!r} in the record, and none on the hosts", hint="invoke releases")
+
+
+def present(seen: Observed) -> Release:
+    """What most hosts run now."""
+    counted = Counter(current for host in seen.hosts if (current := seen.current(host)))
+    found = counted.most_common(1)
+    name = found[0][0] if found else ""
+    known = next((known for known in seen.known if known.id == name), None)
+    return Release(name, known.commit, known.ref) if known else Release(name)
