@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 GRACE = 2.0  # for a killed command to say so
 
 # What the run says wins over the release's own file: its PORT is that of the live slot, whatever is probed.
-LINE = 'set -a; [ ! -r "$1" ] || . "$1"; set +a; limit=$2; shift 2; exec timeout -k 1 "$limit" env "$@"'
+SOURCE = 'set -a; [ ! -r "$DOJO_ENV" ] || . "$DOJO_ENV"; set +a'
+RUN = 'exec timeout -k 1 "$DOJO_LIMIT" sh -c "$DOJO_LINE"'
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class CommandProbe:
         layout = place.layout
         folder = layout.release(place.release) if place.release else layout.current(place.slot)
         file = layout.env(place.release) if place.release else f"{folder}/.dojo/env.sh"
-        variables = [f"{name}={value}" for name, value in place.variables.items()]
-        words = ("/bin/sh", "-c", LINE, "dojo-probe", file, f"{within:.3f}", *variables, "/bin/sh", "-c", self.run)
+        source = Command.shell(SOURCE, cwd=folder, env={"DOJO_ENV": file})
+        limits = {"DOJO_LIMIT": f"{within:.3f}", "DOJO_LINE": self.run}
+        run = Command.shell(RUN, env={**place.variables, **limits})
         try:
-            done = session.shell(target.host).run(Command.of(*words, cwd=folder), within=within + GRACE)
+            done = session.shell(target.host).run(Command.shell(f"{source}\n{run}"), within=within + GRACE)
         except TransportError as exc:
             return aim.lost(exc)
         lines = (done.text or done.complaint).splitlines()

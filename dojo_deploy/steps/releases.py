@@ -18,13 +18,10 @@ UNPACK = """\
 set -eu
 umask 022
 [ ! -e "$DIR.partial" ] || rm -rf "$DIR.partial"
-mkdir -p "$RELEASES" "$SHARED"
-mkdir "$DIR.partial"
+mkdir -p -m 700 "$DIR.partial/.dojo"
 cat > "$DIR.partial.tgz"
 echo "$SHA256  $DIR.partial.tgz" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
-tar -xpzf "$DIR.partial.tgz" --no-same-owner -C "$DIR.partial"
-[ ! -e "$DIR.partial/.dojo" ] || rm -rf "$DIR.partial/.dojo"
-mkdir -m 700 "$DIR.partial/.dojo"
+tar -xpzf "$DIR.partial.tgz" --no-same-owner --anchored --exclude=.dojo --exclude=./.dojo -C "$DIR.partial"
 """
 COMPLETE = """\
 set -eu
@@ -67,8 +64,6 @@ def stage(place: Placement, release: Release, *, present: bool, deadline: float 
     values = {
         "DIR": folder,
         "RELEASE": release.id,
-        "RELEASES": place.layout.releases,
-        "SHARED": place.layout.shared,
         "SHA256": release.sha256,
     }
     commands = (
@@ -114,7 +109,9 @@ def _link(place: Placement, *, folder: str) -> tuple[Command, ...]:
         together.setdefault(posixpath.dirname(path), []).append(quote(f"{place.layout.shared}/{name}"))
         made += [quote(f"{place.layout.shared}/{name}")] if entry.endswith("/") else []
     made += [quote(parent) for parent in together if parent != folder]
-    lines += [f"mkdir -p {' '.join(made)}"] if made else []
+    if made:
+        there = " && ".join(f"[ -d {path} ]" for path in made)
+        lines.append(f"{{ {there}; }} || mkdir -p {' '.join(made)}")
     lines += [f"ln -s -t {quote(parent)} {' '.join(sources)}" for parent, sources in together.items()]
     return (Command.shell("\n".join(lines)),) if together else ()
 
