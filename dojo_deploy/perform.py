@@ -14,8 +14,8 @@ from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
-from dojo_deploy.engine.lanes import Run
 from dojo_deploy.engine.progress import Progress
+from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import SIGNALLED, Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
@@ -199,7 +199,10 @@ def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed) -> None:
         if run.plan.strategy == "rollback":
             for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
                 ledger.mark_bad(
-                    store, Release(left), f"rolled back to {release.id} by run {run.id}", generation=run.lease.generation
+                    store,
+                    Release(left),
+                    f"rolled back to {release.id} by run {run.id}",
+                    generation=run.lease.generation,
                 )
     elif verdict in ("rolled back", "mixed", "tolerated") and not outcome.reason.startswith(NOBODYS_FAULT):
         why = f"run {run.id}: {outcome.reason.splitlines()[0]}"

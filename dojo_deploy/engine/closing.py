@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-from dojo_deploy.engine.hostjob import Frame, Job, JobStep, Said, carry
-from dojo_deploy.engine.lanes import Run
+from dojo_deploy.engine.hostjob import Frame, JobStep, Said, carry
+from dojo_deploy.engine.jobs import job_of
 from dojo_deploy.engine.observe import LOOK_WITHIN, answer, question
+from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import Outcome
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import Warned
-from dojo_deploy.release import HostSeen, Layout
+from dojo_deploy.release import HostSeen
 
 
 def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, HostSeen]:
@@ -48,15 +49,7 @@ def _close(run: Run, host: str) -> HostSeen | None:
         if isinstance(frame, Said):
             lines.append(frame.line)
 
-    job = Job(
-        run=run.id,
-        generation=run.lease.generation,
-        store_id=run.lease.store_id,
-        scope=site.scope,
-        layout=Layout(site.hosts[host].root),
-        steps=(step,),
-        close=True,
-    )
+    job = job_of(run, host, (step,), close=True)
     (result,) = carry(run.session.shell(host), job, on_frame=on_frame, clock=clock)
     if result.outcome == "failed":
         raise DojoError(result.tail)

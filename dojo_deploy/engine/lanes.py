@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
-from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
-from dojo_deploy.engine.lease import Lease
-from dojo_deploy.engine.progress import Progress, is_on_host
+from dojo_deploy.engine.effects import act, pass_gate
+from dojo_deploy.engine.hostjob import StepResult
+from dojo_deploy.engine.jobs import job_step, send_job
+from dojo_deploy.engine.progress import is_on_host
+from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, FencedError, GateFailedError, InterruptedRunError, LostError
-from dojo_deploy.events import Event, GateFailed, GatePassed, OutputWritten, StepFinished, StepStarted
-from dojo_deploy.gates import hold
-from dojo_deploy.interfaces import Session
-from dojo_deploy.plan import Lane, OnHost, Plan, Stage, Step, step_id
-from dojo_deploy.release import Layout
+from dojo_deploy.events import StepFinished
+from dojo_deploy.plan import Lane, OnHost, Stage, Step, step_id
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,7 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
     """Carries the lane out. `closing`: its last host job also tells the host that the run has ended there."""
     reached = run.progress.reached(stage, lane)
     groups = list(chunks(lane))
-    # Its gate may still fail: undoing opens the run on the host again, and until the end the store says that it is open.
+    # Its gate may still fail: undoing opens the run on the host again; until the end the store says that it is open.
     last_job = max((number for number, group in enumerate(groups) if is_on_host(group[-1])), default=-1)
     position = 0
     for number, group in enumerate(groups):
@@ -54,7 +50,7 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
             elif not isinstance(last.action, OnHost):
                 _run_action(run, stage, lane, last)
             if last.gate and end >= reached:
-                _hold(run, name, lane.host, last)
+                pass_gate(run, name, lane.host, last)
         except _Stopped:
             return LaneResult(lane.host, "stopped")
         except InterruptedRunError:
@@ -65,6 +61,8 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
             return LaneResult(lane.host, "unknown", name, exc.message)
         except _StepFailed as exc:
             return LaneResult(lane.host, exc.outcome, exc.step, exc.detail)
+        except GateFailedError as exc:
+            return LaneResult(lane.host, "failed", name, exc.message)
         except DojoError as exc:
             return LaneResult(lane.host, "failed", name, str(exc))
         position = end + 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from dojo_deploy.engine.lanes import LaneResult, Run, run_lane
+from dojo_deploy.engine.lanes import LaneResult, run_lane
 from dojo_deploy.engine.progress import is_on_host
+from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.undo import undo, undo_lane
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned

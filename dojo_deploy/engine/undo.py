@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from dojo_deploy.engine.lanes import Run, act, hold_gate, job_step, send_job
+from dojo_deploy.engine.effects import act, pass_gate
+from dojo_deploy.engine.jobs import job_step, send_job
 from dojo_deploy.engine.progress import is_on_host, undo_id
+from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StepFinished, Warned
 from dojo_deploy.plan import Lane, Stage, Step, step_id
@@ -105,4 +107,4 @@ def _groups(run: Run, stage: Stage, lane: Lane, *, stay_out: bool) -> Iterator[t
 
 def _gate(run: Run, name: str, host: str, step: Step) -> None:
     if step.gate:
-        hold_gate(run, undo_id(name), host, step)
+        pass_gate(run, undo_id(name), host, step)

@@ -1,0 +1,75 @@
+"""A host job on its way: intents before it leaves, the story of each step as it comes back."""
+
+from __future__ import annotations
+
+from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
+from dojo_deploy.engine.run import Run
+from dojo_deploy.events import OutputWritten, StepFinished, StepStarted
+from dojo_deploy.plan import OnHost, Step
+from dojo_deploy.release import Layout
+
+
+def send_job(
+    run: Run, host: str, steps: tuple[JobStep, ...], names: dict[str, str], *, close: bool
+) -> tuple[StepResult, ...]:
+    """Sends one host job and tells its story; returns how each step ended. Intents are durable before it leaves."""
+    started: dict[str, float] = {}
+    told: set[str] = set()
+    clock = run.session.clock
+
+    def finished(step: str, outcome: str, detail: str = "") -> None:
+        told.add(step)
+        seconds = clock.monotonic() - started[step] if step in started else 0.0
+        run.trail.emit(
+            StepFinished(
+                step=step, host=host, name=names[step], outcome=outcome, seconds=round(seconds, 3), detail=detail
+            )
+        )
+
+    def on_frame(frame: Frame) -> None:
+        if isinstance(frame, Began):
+            run.progress.begin(frame.step)
+            started[frame.step] = clock.monotonic()
+        elif isinstance(frame, Said):
+            run.trail.emit(OutputWritten(step=frame.step, host=host, line=frame.line))
+        elif isinstance(frame, Ended):
+            run.progress.end(frame.step, frame.status)
+            if frame.status == 0:
+                finished(frame.step, "replayed" if frame.replayed else "done")
+
+    for step in steps:
+        run.trail.emit(StepStarted(step=step.id, host=host, name=names[step.id]))
+    if steps:
+        run.trail.sync()
+    run.progress.reopen(host)
+    job = job_of(run, host, steps, close=close)
+    artifact = run.artifact if any(step.artifact for step in steps) else None
+    results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
+    for result in results:
+        if result.outcome != "not run" and result.step not in told:
+            outcome = "unknown" if result.outcome == "interrupted" else result.outcome
+            finished(result.step, outcome, result.tail if outcome in ("failed", "unknown") else "")
+    if close and all(result.outcome in ("done", "replayed", "skipped") for result in results):
+        run.progress.close(host)
+    if steps:
+        run.trail.sync()
+    return results
+
+
+def job_step(name: str, step: Step, *, undoes: str = "") -> JobStep:
+    assert isinstance(step.action, OnHost)
+    action = step.action
+    return JobStep(name, action.commands, step.deadline, action.idempotent, action.artifact, undoes)
+
+
+def job_of(run: Run, host: str, steps: tuple[JobStep, ...], *, close: bool) -> Job:
+    site = run.session.inventory
+    return Job(
+        run=run.id,
+        generation=run.lease.generation,
+        store_id=run.lease.store_id,
+        scope=site.scope,
+        layout=Layout(site.hosts[host].root),
+        steps=steps,
+        close=close,
+    )
