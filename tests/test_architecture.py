@@ -11,11 +11,11 @@ import pytest
 import dojo_deploy
 
 PACKAGE = Path(dojo_deploy.__file__).parent
-VALUES = {"errors", "secrets", "command", "patterns", "inventory", "readings", "release", "events", "clock"}
+VALUES = {"errors", "secrets", "command", "patterns", "inventory", "readings", "release", "events", "clock", "durable"}
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
 ALLOWED = {
-    **{name: VALUES for name in VALUES},
+    **dict.fromkeys(VALUES, VALUES),
     "plan": VALUES | {"plan"},
     "interfaces": VALUES | {"plan", "interfaces"},
     "http1": VALUES,
@@ -103,7 +103,7 @@ def test_adapters_of_a_family_do_not_import_each_other() -> None:
         homes = {target.split(":")[0] for target in kinds.values()}
         for home in homes:
             path = PACKAGE.joinpath(*home.split(".")[1:]).with_suffix(".py")
-            assert not {name for name in imports(path)} & (homes - {home}), home
+            assert not set(imports(path)) & (homes - {home}), home
 
 
 @pytest.mark.parametrize("library", FOREIGN)

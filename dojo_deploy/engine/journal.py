@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dojo_deploy.durable import make_folder, sync_folder
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import Event, StepStarted, UndoStarted, from_dict
 from dojo_deploy.secrets import Redactor, Secret
@@ -41,12 +42,12 @@ class Journal:
         self._changed = False
         self._dirty = False
         with self._guarded():
-            _make(path.parent)
+            make_folder(path.parent)
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._end = _whole(path.read_bytes())
             os.ftruncate(self._file, self._end)
             os.fsync(self._file)
-            _sync(path.parent)
+            sync_folder(path.parent)
 
     def write(self, event: Event) -> None:
         """Hands the event to the operating system: it survives this process, though not yet the machine."""
@@ -155,18 +156,3 @@ def _write_all(file: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(file, left) :]
-
-
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from dojo_deploy.durable import make_folder, sync_folder
 from dojo_deploy.errors import ConflictError, StoreError
 from dojo_deploy.interfaces import Clock, Session, Stored
 from dojo_deploy.stores.envelope import LONGEST_LINE, checked, etag_of, is_key, length_of, seal, unseal
@@ -31,7 +32,7 @@ class Directory:
     def open(self, session: Session) -> DirectoryStore:
         base = Path(self.path).expanduser() / session.inventory.scope
         with _told("opened", str(base)):
-            _make(base)
+            make_folder(base)
             _clear(base / UNFINISHED, before=session.clock.now() - STALE_SECONDS)
         return DirectoryStore(base, session.clock)
 
@@ -74,11 +75,11 @@ class DirectoryStore:
         with _told("deleted", key), self._alone():
             target.unlink(missing_ok=True)
             if target.parent.is_dir():
-                _sync(target.parent)
+                sync_folder(target.parent)
 
     def list(self, prefix: str) -> tuple[str, ...]:
         with _told("listed", prefix or "/"):
-            _sync(self.base)  # a base that is gone must not look like an empty one
+            sync_folder(self.base)  # a base that is gone must not look like an empty one
             found = (path.relative_to(self.base).as_posix() for path in self.base.rglob("*") if path.is_file())
             return tuple(sorted(key for key in found if is_key(key) and key.startswith(prefix)))
 
@@ -109,7 +110,7 @@ class DirectoryStore:
         if not self.base.is_dir():  # an unmounted file system must not be written beside
             raise FileNotFoundError(2, "the store's folder is gone", str(self.base))
         name = self.base / UNFINISHED / uuid.uuid4().hex
-        _make(name.parent)
+        make_folder(name.parent)
         try:
             with _create(name) as file:
                 yield name, file
@@ -130,9 +131,9 @@ class DirectoryStore:
             os.close(lock)
 
     def _publish(self, name: Path, target: Path) -> None:
-        _make(target.parent)
+        make_folder(target.parent)
         name.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
 
 
 def _clear(folder: Path, *, before: float) -> None:
@@ -165,22 +166,6 @@ def _create(path: Path) -> BinaryIO:
 def _settle(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _make(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    _make(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
