@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from typing import Any
 
@@ -75,6 +76,9 @@ class Link:
             self.close()
 
     def close(self) -> None:
+        # The reader sleeps in its socket: woken, it ends at once instead of at its next look around.
+        with contextlib.suppress(OSError, AttributeError):
+            self._transport.sock.shutdown(socket.SHUT_RDWR)
         self._transport.close()
 
     def _hang_up(self, channel: Any) -> None:
