@@ -160,15 +160,9 @@ class Plan:
 
     def outline(self, *, commands: bool = False) -> str:
         """The plan as text; with `commands`, every command of every host."""
-        lines = [f"{self.strategy} {self.release.id}".rstrip()]
-        lines += [f"  ! {note}" for note in self.notes]
-        for stage in self.stages:
-            lines.append(f"  {stage.name}")
-            for lane in stage.lanes:
-                lines.append(f"    {lane.host}")
-                for step in lane.steps:
-                    lines += [f"      {line}" for line in _outline(step, commands=commands)]
-        return "\n".join(lines)
+        from dojo_deploy.outline import rows
+
+        return "\n".join(rows(self, commands=commands))
 
 
 def step_id(stage: Stage, lane: Lane, step: Step) -> str:
@@ -200,15 +194,3 @@ def _as_dict(step: Step) -> dict[str, object]:
         "deadline": step.deadline,
         "once": step.once,
     }
-
-
-def _outline(step: Step, *, commands: bool) -> Iterator[str]:
-    marks = [word for word, on in (("once", step.once), ("no return", step.point_of_no_return)) if on]
-    yield step.name + (f" ({', '.join(marks)})" if marks else "")
-    if commands:
-        for line in step.action.preview():
-            yield from (f"  $ {part}" if not number else f"    {part}" for number, part in enumerate(line.split("\n")))
-    if step.gate:
-        yield f"  gate: {step.gate.preview()}"
-    if commands and step.undo:
-        yield f"  undo: {step.undo.name}"

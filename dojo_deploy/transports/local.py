@@ -33,7 +33,7 @@ class LocalShell:
                 out, err = process.communicate(stdin, timeout=within)
             except subprocess.TimeoutExpired:
                 _kill(process)
-                raise LostError(f"no end within {within:g} s: {command}", host=self.host.name) from None
+                raise LostError(f"no end within {within:g} s: {command.text}", host=self.host.name) from None
         return Completed(_status(process.returncode), out, err)
 
     def stream(
