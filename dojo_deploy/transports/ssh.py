@@ -53,8 +53,6 @@ class Gateways:
         self._shells: dict[Ssh, SshShell] = {}
         self._keys: dict[str, paramiko.PKey] = {}
         self._known: dict[str, KnownHosts] = {}
-        # Lazy: no file of the machine or of the working folder, and no variable, has a say in a connection.
-        self._config = fabric.Config(lazy=True)
 
     def socket(self, host: Host, deadline: float) -> Any:
         """What SSH to `host` is spoken over: TCP, or a tunnel through its bastion. Raises OSError, UnreachableError."""
@@ -71,8 +69,11 @@ class Gateways:
         ssh = host.ssh
         key = self._key(ssh.key) if ssh.key else None
         options = {"pkey": key, "allow_agent": ssh.agent, "look_for_keys": False, **given}
+        # Lazy: no file of the machine or of the working folder, and no variable, has a say in a connection. And one of
+        # its own each: every new connection writes to its configuration, which is empty for that moment.
+        config = fabric.Config(lazy=True)
         return fabric.Connection(
-            host.address, user=ssh.user, port=ssh.port, config=self._config, forward_agent=False, connect_kwargs=options
+            host.address, user=ssh.user, port=ssh.port, config=config, forward_agent=False, connect_kwargs=options
         )
 
     def vouched(self, host: Host) -> tuple[Key, ...]:
