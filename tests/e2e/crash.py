@@ -29,6 +29,7 @@ class Ground:
     inventory: Path
     work: Path
     store: str = "s3"
+    app: str = "tcgdojo"
     _folders: int = field(default=0, init=False)
 
     @property
@@ -41,13 +42,23 @@ class Ground:
         site = load_inventory(self.elsewhere())
         return {host.name: Path(host.root) for host in site.group(site.web)}
 
+    @property
+    def here(self) -> Path:
+        """Where deployments come from: built artifacts are kept beside the inventory."""
+        base = self.inventory.parent.parent
+        path = base / f"here-{self.app}-{self.store}" / "inventories" / "sandbox.yml"
+        if not path.exists():
+            path.parent.mkdir(parents=True)
+            path.write_text(self.elsewhere().read_text())
+        return path
+
     def elsewhere(self) -> Path:
         """The inventory of the same fleet in a folder with an empty journal."""
         self._folders += 1
         path = self.work / f"elsewhere-{self._folders}" / "inventories" / "sandbox.yml"
         path.parent.mkdir(parents=True)
         hosts = len([host for host in self._state["hosts"] if host["group"] == "web"])
-        path.write_text(f"sandbox: {{home: {self.home}, hosts: {hosts}, store: {self.store}}}\n")
+        path.write_text(f"sandbox: {{home: {self.home}, hosts: {hosts}, store: {self.store}, app: {self.app}}}\n")
         return path
 
     def deploy(
@@ -68,22 +79,34 @@ class Ground:
         overrides: Mapping[str, str] | None = None,
         send: int = 9,
     ) -> Session:
-        # Built artifacts are kept beside the inventory, so deployments come from one folder.
-        path = self.work / f"here-{self.store}" / "inventories" / "sandbox.yml"
-        if not path.exists():
-            path.parent.mkdir(parents=True)
-            path.write_text(self.elsewhere().read_text())
-        order = Order(verb, str(path), ref, {**self._hooks(), **(overrides or {})}, after, send)
-        return Session(order, self.work)
+        overrides = {**self.hooks(), **(overrides or {})}
+        return Session(Order(verb, str(self.here), ref, overrides, after, send), self.work)
 
     def release(self, ref: str) -> str:
         found = [known.id for known in app.releases(self.elsewhere()) if known.ref == ref]
         return found[0] if found else ""
 
+    def live(self) -> str:
+        """The release that the first host's link names."""
+        return next(iter(self.hosts.values())).joinpath("slots/blue/current").resolve().name
+
     def open_run(self) -> str:
         with opened(load_inventory(self.elsewhere())) as session:
             entry = lock.read(session.store)
         return entry.open if entry else ""
+
+    def begun(self, host: str, run: str) -> list[str]:
+        """The lines of a host's own record of a run."""
+        file = self.hosts[host] / ".dojo/runs" / run / "record"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def settle(self, ref: str) -> None:
+        """`ref` on every host, serving, and no run open."""
+        self.go_on("abort")
+        there = self.release(ref)
+        if not there or self.troubles(there):
+            ended = self.deploy(ref, overrides={"hooks": "[]"})
+            assert ended.verdict == "done", ended.message
 
     def record(self) -> Record:
         with opened(load_inventory(self.elsewhere())) as session:
@@ -130,8 +153,7 @@ class Ground:
 
     def _processes(self, host: str) -> list[str]:
         folder = self.home / "hosts" / host
-        app_name = self._state["apps"][0]["name"]
-        wanted = sorted(f"{app_name}-sandbox-blue-{process}" for process in ("web", "worker"))
+        wanted = sorted(f"{self.app}-sandbox-blue-{process}" for process in ("web", "worker"))
         listed = json.loads(
             subprocess.run(
                 [str(self._tools / "pm2"), "jlist", "--silent"],
@@ -141,12 +163,14 @@ class Ground:
                 check=True,
             ).stdout
         )
+        listed = [each for each in listed if each["pm2_env"]["namespace"] == f"{self.app}-sandbox"]
         running = sorted(each["name"] for each in listed if each["pm2_env"]["status"] == "online")
-        saved = sorted(each["name"] for each in json.loads((folder / ".pm2/dump.pm2").read_text()))
+        dump = json.loads((folder / ".pm2/dump.pm2").read_text())
+        saved = sorted(each["name"] for each in dump if each["namespace"] == f"{self.app}-sandbox")
         found = [] if running == wanted and len(listed) == len(wanted) else [f"{host} runs {running} of {len(listed)}"]
         return found + ([] if saved == wanted else [f"{host} saved {saved}"])
 
-    def _hooks(self) -> dict[str, str]:
+    def hooks(self) -> dict[str, str]:
         hooks = [
             {
                 "name": "count",
