@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from dojo_deploy.events import CensusTaken, Event
+
+WIDE = 400  # columns
 
 KINDS: Mapping[str, str] = {
     "console": "dojo_deploy.reporters.console:Console",
@@ -73,7 +76,9 @@ def choose(
 def _ready(renderable: RenderableType) -> str:
     from rich.console import Console
 
-    console = Console(markup=False, highlight=False, emoji=False)
+    # A file or another program gets whole lines, however long.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
     with console.capture() as said:
         console.print(renderable)
     return "\n".join(line.rstrip() for line in said.get().splitlines())

@@ -41,30 +41,49 @@ def census_table(
 
 
 def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str] | None = None) -> Table:
-    """The record, newest first. `known` has id, ref, commit, passed, bad; `current` is host -> release id."""
-    table = _table("release", "ref", "commit", "gates passed", *(["on"] if current else []))
-    for release in reversed(tuple(known)):
+    """The record, in the order given. `known` has id, ref, commit, passed, bad; `current` is host -> release id."""
+    table = _table("release", "ref", "commit", *(["on"] if current else []), "gates passed, UTC")
+    for release in known:
         hosts = [inert(host) for host, name in (current or {}).items() if name == release["id"]]
-        bad = release.get("bad", "")
-        state = Text(inert(f"bad: {bad}"), "red") if bad else Text(release.get("passed", "")[:16] or "never")
-        if not bad and not release.get("passed"):
-            state.stylize("dim")
         name = Text(inert(release["id"]), "bold green" if hosts else "")
-        cells = (inert(release.get("ref", "")), inert(release.get("commit", "")[:10]))
-        table.add_row(name, *map(Text, cells), state, *([Text(named(hosts), "green")] if current else []))
+        cells = (inert(release.get("ref", "")), inert(release.get("commit", "")[:7]))
+        table.add_row(name, *map(Text, cells), *([Text(named(hosts), "green")] if current else []), _standing(release))
     return table
 
 
 def history_table(runs: Iterable[Mapping[str, object]]) -> Table:
-    """Runs in the order given: run, at, strategy, release, by, verdict, reason."""
-    table = _table("run", "began", "strategy", "release", "by", "verdict", "why")
+    """Runs in the order given, a line each: run, at, strategy, release, by, verdict, reason."""
+    table = _table("run", "began, UTC", "strategy", "release", "by", "ended", "why")
     for run in runs:
-        texts = [inert(str(run.get(key) or "")) for key in ("run", "at", "strategy", "release", "by")]
-        texts[1] = texts[1][:16].replace("T", " ")
+        texts = {key: inert(str(run.get(key) or "")) for key in ("run", "at", "strategy", "release", "by")}
         verdict = str(run.get("verdict") or "open")
-        reason = str(run.get("reason") or "").strip().partition("\n")[0]
-        table.add_row(*map(Text, texts), Text(inert(verdict), _style(verdict)), Text(inert(reason), "dim"))
+        reason = inert(str(run.get("reason") or "").strip().partition("\n")[0])
+        table.add_row(
+            Text(texts["run"].rpartition("-")[2]),
+            Text(_minute(texts["at"])),
+            Text(texts["strategy"]),
+            Text(texts["release"].partition("-")[0]),
+            Text(texts["by"].partition(" (")[0], "dim"),
+            Text(inert(verdict), _style(verdict)),
+            _rest(reason, "dim"),
+        )
     return table
+
+
+def _standing(release: Mapping[str, str]) -> Text:
+    if release.get("bad"):
+        return _rest(inert(f"bad: {release['bad']}".partition("\n")[0]), "red")
+    return Text(_minute(release["passed"])) if release.get("passed") else Text("never", "dim")
+
+
+def _minute(at: str) -> str:
+    """`11-23 15:31`; the year is in the run's full id and in the JSON."""
+    return at[5:16].replace("T", " ")
+
+
+def _rest(text: str, style: str) -> Text:
+    """What gets the room that is left, in one line."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _crowds(rows: Mapping[str, Mapping[str, str]]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:

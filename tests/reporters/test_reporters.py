@@ -139,23 +139,42 @@ def test_what_is_alike_says_so_and_what_is_wrong_stands_out() -> None:
     )
 
 
-def test_releases_stand_newest_first_with_where_they_run() -> None:
+def test_releases_stand_with_where_they_run_and_why_not() -> None:
     known = [
-        {"id": "v1", "ref": "main", "commit": "9be1f04aa", "passed": "2026-11-20T10:00:00Z", "bad": ""},
         {"id": "v2", "ref": "main", "commit": "4f3a9c1bb", "passed": "", "bad": "gate failed on web1"},
+        {"id": "v1", "ref": "main", "commit": "9be1f04aa", "passed": "2026-11-20T10:00:00Z", "bad": ""},
     ]
     assert text(releases_table(known, {"web1": "v1", "web2": "v1"})) == (
-        "release  ref   commit     gates passed              on\n"
-        "v2       main  4f3a9c1bb  bad: gate failed on web1\n"
-        "v1       main  9be1f04aa  2026-11-20T10:00          web1 web2\n"
+        "release  ref   commit   on         gates passed, UTC\n"
+        "v2       main  4f3a9c1             bad: gate failed on web1\n"
+        "v1       main  9be1f04  web1 web2  11-20 10:00\n"
     )
 
 
 def test_history_tells_how_each_run_ended() -> None:
-    run = {"run": "r1", "strategy": "rolling", "release": "v1", "by": "ana", "at": "2026-11-20T10:00:00.000Z"}
-    failed = run | {"run": "r0", "verdict": "rolled back", "reason": "web1: health answered 500\nlog:\n…"}
+    run = {
+        "run": "20261120T100000-a1",
+        "strategy": "rolling",
+        "release": "4f3a9c1-77",
+        "by": "ana@ci (pid 7)",
+        "at": at,
+    }
+    run["at"] = "2026-11-20T10:00:00.000Z"
+    failed = run | {"run": "20261120T100000-a0", "verdict": "rolled back", "reason": "web1: health 500\nlog:\n…"}
     assert text(history_table([run | {"verdict": "open"}, failed]), width=100) == (
-        "run  began             strategy  release  by   verdict      why\n"
-        "r1   2026-11-20 10:00  rolling   v1       ana  open\n"
-        "r0   2026-11-20 10:00  rolling   v1       ana  rolled back  web1: health answered 500\n"
+        "run  began, UTC   strategy  release  by      ended        why\n"
+        "a1   11-20 10:00  rolling   4f3a9c1  ana@ci  open\n"
+        "a0   11-20 10:00  rolling   4f3a9c1  ana@ci  rolled back  web1: health 500\n"
     )
+
+
+def test_a_run_or_a_release_takes_one_line_of_a_narrow_terminal() -> None:
+    why = "batch 1 of 3/web1/prove: 3 failed rounds in a row, and a long story of what had been seen until then"
+    run = {"run": "20261123T153132-d2c15b", "strategy": "rolling", "release": "68ad716e1d-6927d152", "by": "root@vm"}
+    ended = run | {"at": "2026-11-23T15:31:32Z", "verdict": "rolled back", "reason": why}
+    release = {"id": "68ad716e1d-6927d152", "ref": "v3", "commit": "68ad716e1d", "passed": "", "bad": why}
+    for table in (history_table([ended] * 3), releases_table([release] * 3)):
+        lines = text(table).splitlines()
+        assert len(lines) == 4
+        assert all(len(line) <= 80 and line.endswith("…") for line in lines[1:])
+        assert "68ad716e1d" in lines[1]
