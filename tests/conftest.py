@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
@@ -10,6 +11,20 @@ from dojo_deploy.clock import SystemClock
 from dojo_deploy.inventory import Host
 from dojo_deploy.transports.shells import SshShell
 from tests.sshd import Server, any_server
+
+# Needs a privilege that a container may lack, and that no package gives.
+MAY_SKIP = "may not mount"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With DOJO_REQUIRE_SYSTEM what a test would be skipped for the want of has to be there."""
+    report = yield
+    if os.environ.get("DOJO_REQUIRE_SYSTEM") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if MAY_SKIP not in reason:
+            report.outcome, report.longrepr = "failed", f"DOJO_REQUIRE_SYSTEM allows no skipping. {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")
