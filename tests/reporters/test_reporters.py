@@ -157,7 +157,6 @@ def test_history_tells_how_each_run_ended() -> None:
         "strategy": "rolling",
         "release": "4f3a9c1-77",
         "by": "ana@ci (pid 7)",
-        "at": at,
     }
     run["at"] = "2026-11-20T10:00:00.000Z"
     failed = run | {"run": "20261120T100000-a0", "verdict": "rolled back", "reason": "web1: health 500\nlog:\n…"}
