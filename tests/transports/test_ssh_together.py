@@ -24,7 +24,7 @@ def restless() -> Iterator[None]:
 
 @pytest.mark.usefixtures("restless")
 def test_connections_made_at_once_do_not_see_each_others_settings() -> None:
-    gateways, host = Gateways(SystemClock()), Host("web1", address="127.0.0.1", root="/srv/app")
+    gateways, host = Gateways(SystemClock()), Host("web1", ("web",), "127.0.0.1", "/srv/app")
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: gateways.connection(host), range(400)))
     assert {connection.host for connection in made} == {"127.0.0.1"}
