@@ -160,12 +160,13 @@ def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
 def choose(
     strategy: str | Strategy, site: Inventory, *, limit: str = "", overrides: Mapping[str, str] | None = None
 ) -> Strategy:
-    """The strategy by name, or as it is, with the run's limit."""
+    """The strategy by name, or as it is, with the run's limit. Raises ConfigError, before anything is built."""
     chosen = load_strategy(strategy, site, overrides=overrides or {}) if isinstance(strategy, str) else strategy
     if not limit:
         return chosen
     if "limit" not in {item.name for item in fields(chosen)}:  # type: ignore[arg-type]
         raise ConfigError(f"{type(chosen).__name__} cannot be limited to some hosts", key="--limit")
+    site.select(limit)
     return replace(chosen, limit=limit)  # type: ignore[type-var]
 
 

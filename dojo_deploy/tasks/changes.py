@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit
 
-from dojo_deploy.tasks.flags import command, ended, is_dry, overrides
+from dojo_deploy.tasks.flags import command, ended, is_dry, measured, overrides
 
 if TYPE_CHECKING:
     from dojo_deploy.conduct import Result, Wishes
@@ -48,7 +48,11 @@ def deploy(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Build a release once and bring it into service, gated and undoable."""
+    """Bring a release into service, gated and undoable.
+
+    It is built once, from --ref, or taken from --artifact. Then it goes out batch by batch, each held at its gate;
+    what fails is undone.
+    """
     from dojo_deploy import app
 
     values = overrides(set or [])
@@ -59,7 +63,7 @@ def deploy(
     _change(
         lambda site, wishes: app.deploy(site, strategy, wishes=wishes, **asked),
         inventory,
-        probe=None if not (probe or no_probe) else not no_probe,
+        load=measured(probe=probe, no_probe=no_probe),
         json=json,
         verbose=verbose,
     )
@@ -78,7 +82,10 @@ def rollback(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Bring back the last release that passed its gates, or --to; no build, no network."""
+    """Bring back the last good release, or --to.
+
+    Nothing is built: it must lie on the hosts. What is left is marked bad in the record.
+    """
     from dojo_deploy import app
 
     asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": overrides(set or [])}
@@ -88,7 +95,7 @@ def rollback(
     _change(
         lambda site, wishes: app.rollback(site, wishes=wishes, **asked),
         inventory,
-        probe=None if not (probe or no_probe) else not no_probe,
+        load=measured(probe=probe, no_probe=no_probe),
         json=json,
         verbose=verbose,
     )
@@ -116,7 +123,7 @@ def restart(
     _change(
         lambda site, wishes: app.restart(site, wishes=wishes, **asked),
         inventory,
-        probe=None if not (probe or no_probe) else not no_probe,
+        load=measured(probe=probe, no_probe=no_probe),
         json=json,
         verbose=verbose,
     )
@@ -124,15 +131,21 @@ def restart(
 
 @command("inventory", "json", "verbose")
 def resume(context: Context, inventory: str = "", json: bool = False, verbose: bool = False) -> None:
-    """Go on with the run that never ended, from this machine or any other."""
+    """Go on with the run that never ended.
+
+    From this machine or any other: it needs the store and the hosts, nothing else.
+    """
     from dojo_deploy import app
 
-    _change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, probe=False, json=json, verbose=verbose)
+    _change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, load=False, json=json, verbose=verbose)
 
 
 @command("inventory", "reason", "json", "verbose")
 def abort(context: Context, inventory: str = "", reason: str = "", json: bool = False, verbose: bool = False) -> None:
-    """Undo the run that never ended, from this machine or any other."""
+    """Undo the run that never ended.
+
+    From this machine or any other: it needs the store and the hosts, nothing else.
+    """
     from dataclasses import replace
 
     from dojo_deploy import app
@@ -140,13 +153,13 @@ def abort(context: Context, inventory: str = "", reason: str = "", json: bool = 
     _change(
         lambda site, wishes: app.abort(site, wishes=replace(wishes, reason=reason)),
         inventory,
-        probe=False,
+        load=False,
         json=json,
         verbose=verbose,
     )
 
 
-def _change(run: Run, inventory: str, *, probe: bool | None, json: bool, verbose: bool) -> None:
+def _change(run: Run, inventory: str, *, load: bool | None, json: bool, verbose: bool) -> None:
     from dojo_deploy import app
     from dojo_deploy.conduct import Wishes
     from dojo_deploy.reporters import choose
@@ -155,7 +168,7 @@ def _change(run: Run, inventory: str, *, probe: bool | None, json: bool, verbose
     with ended(json=json):
         site = app.read(inventory, bring_up=True)
         reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
-        rate = site.probe if probe is None else (site.probe or PROBE_RATE) * probe
+        rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
         try:
             result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate))
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -83,5 +82,8 @@ def overrides(pairs: list[str]) -> Mapping[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def interactive() -> bool:
-    return sys.stdout.isatty()
+def measured(*, probe: bool, no_probe: bool) -> bool | None:
+    """Whether to make requests during the run; None: as the inventory says. Raises Exit for both flags at once."""
+    if probe and no_probe:
+        raise Exit("--probe and --no-probe: one of them", code=2)
+    return True if probe else False if no_probe else None

@@ -1,13 +1,55 @@
-"""`dojo`: the same tasks as a program of its own, from any folder."""
+"""`dojo`: the same tasks as a program of its own, from any folder. What is typed wrong ends 2, with what was meant."""
 
 from __future__ import annotations
 
-from invoke import Program
+import re
+
+from invoke import Exit, ParseError, Program
 
 import dojo_deploy
 from dojo_deploy.tasks import namespace
 
-program = Program(name="dojo", binary="dojo", version=dojo_deploy.__version__, namespace=namespace)
+USAGE = 2
+HELP = """\
+Deploys Node apps to your own machines: gated, undoable, resumable.
+
+  dojo TASK --flags       deploy --ref v2      deploy --dry-run      deploy -i production
+  dojo TASK --help        what a task does, and its flags
+"""
+
+
+class Dojo(Program):
+    """Invoke's program, but for what it says of a mistyped line."""
+
+    def print_help(self) -> None:
+        """Without arguments, and for a bare --help."""
+        print(HELP)
+        self.list_tasks()
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ParseError as exc:
+            raise Exit(self._explained(exc), code=USAGE) from None
+
+    def _explained(self, error: ParseError) -> str:
+        from dojo_deploy.configuration.problems import suggestion
+
+        name = error.context.name if error.context else ""
+        more = f"dojo {name} --help" if name else "dojo --list"
+        unknown = re.fullmatch(r"No idea what '(.*)' is!", str(error), re.DOTALL)
+        if unknown:
+            flags = [flag for flag in error.context.flags if flag.startswith("--")] if name and error.context else []
+            known = flags if unknown[1].startswith("-") else list(self.collection.task_names)
+            kind = "flag" if unknown[1].startswith("-") else "task"
+            return f"no {kind} {unknown[1]!r}; {suggestion(unknown[1], known)}\n  → {more}"
+        bare = re.fullmatch(r"Flag <Argument: (\S+).*> needed value and was not given one!", str(error))
+        if bare:
+            return f"--{bare[1].replace('_', '-')} wants a value\n  → {more}"
+        return f"{error}\n  → {more}"
+
+
+program = Dojo(name="dojo", binary="dojo", version=dojo_deploy.__version__, namespace=namespace)
 
 
 def main() -> None:

@@ -14,7 +14,10 @@ MIXED = 30
 
 @command("inventory", "json")
 def status(context: Context, inventory: str = "", json: bool = False) -> None:
-    """Which release answers on each host, and through the balancer; ends 30 for a mixed fleet."""
+    """What answers on each host, and through the balancer.
+
+    Ends 0 for a consistent fleet, 30 for a mixed one.
+    """
     from dojo_deploy import app
     from dojo_deploy.reporters import census_table
 
@@ -27,7 +30,7 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
 
 @command("inventory", "json")
 def releases(context: Context, inventory: str = "", json: bool = False) -> None:
-    """The record: what was brought into service, what is bad and why."""
+    """The record: what passed its gates, what is bad and why."""
     from dataclasses import asdict
 
     from dojo_deploy import app

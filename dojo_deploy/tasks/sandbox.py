@@ -12,7 +12,7 @@ from dojo_deploy.tasks.flags import command, ended
 
 @command("inventory")
 def up(context: Context, inventory: str = "") -> None:
-    """Start the embedded fleet, or whatever of it does not run."""
+    """Start the embedded fleet, or what of it does not run."""
     from dojo_deploy.sandbox.inventory import bring_up
 
     with ended():
@@ -23,7 +23,7 @@ def up(context: Context, inventory: str = "") -> None:
 
 @command("inventory", "json")
 def status(context: Context, inventory: str = "", json: bool = False) -> None:
-    """What runs of the embedded fleet, and where."""
+    """What of the embedded fleet runs, and where."""
     from dojo_deploy import sandbox
     from dojo_deploy.sandbox.inventory import home
 
@@ -42,7 +42,10 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
 
 @command("inventory")
 def down(context: Context, inventory: str = "") -> None:
-    """End the embedded fleet: its own processes, no others; its data stay."""
+    """End the embedded fleet; its data stay.
+
+    Its own processes are ended, by their ids, and no others.
+    """
     from dojo_deploy import sandbox
     from dojo_deploy.sandbox.inventory import home
 
@@ -53,7 +56,7 @@ def down(context: Context, inventory: str = "") -> None:
 
 @command("inventory", "verbose")
 def demo(context: Context, inventory: str = "", verbose: bool = False) -> None:
-    """Deploy v1, then v2, then a broken v3 onto the embedded fleet, under load."""
+    """Deploy v1, v2, and a broken v3 onto it, under load."""
     import sys
 
     from dojo_deploy import app
