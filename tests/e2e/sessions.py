@@ -79,6 +79,10 @@ class Session:
         assert self._process.pid
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        return not self._process.is_alive()
+
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
