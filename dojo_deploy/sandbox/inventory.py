@@ -84,8 +84,8 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
             "keep": 5,
         },
         "hosts": {
-            "web": [_host(layout, host, name) | {"ports": {"web": _ports(host, name)}} for host in web],
-            "lb": [_host(layout, balancer, name)],
+            "web": [_host(host, name) | {"ports": {"web": _ports(host, name)}} for host in web],
+            "lb": [_host(balancer, name)],
         },
         "balancer": {
             "kind": "nginx",
@@ -107,7 +107,7 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
     }
 
 
-def _host(layout: Layout, host: Mapping[str, Any], app: str) -> dict[str, Any]:
+def _host(host: Mapping[str, Any], app: str) -> dict[str, Any]:
     root = Path(host["home"]) / "srv" / f"{app}-{ENVIRONMENT}"
     return {"name": host["name"], "address": host["address"], "port": host["port"], "root": str(root)}
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.sites import NEW, OLD, fleet, site
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.release import Release
 from dojo_deploy.strategies import Restart, Rollback
+from tests.sites import NEW, OLD, fleet, site
 
 
 def test_a_rollback_neither_stages_nor_migrates() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sites import NEW, OLD, fleet, site
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.plan import Plan, Step
 from dojo_deploy.release import Platform, Release
 from dojo_deploy.steps.rollout import split
 from dojo_deploy.strategies import Bake, Hook, Migrate, Rolling
+from tests.sites import NEW, OLD, fleet, site
 
 BARE = Release("")
 

@@ -281,7 +281,7 @@ def test_dial_connects_from_the_host(sshd: Server, shell_to: Opener) -> None:
             with pytest.raises(TimeoutError):
                 tunnel.recv(10)
             tunnel.close()
-    with pytest.raises(OSError, match="cannot reach .* refused"):
+    with pytest.raises(OSError, match=r"cannot reach .* refused"):
         shell.dial("127.0.0.1", port, within=5)
 
 
