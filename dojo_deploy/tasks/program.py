@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import sys
 
 from invoke import Exit, ParseError, Program
 
@@ -53,4 +56,8 @@ program = Dojo(name="dojo", binary="dojo", version=dojo_deploy.__version__, name
 
 
 def main() -> None:
-    program.run()
+    try:
+        program.run()
+    except BrokenPipeError:  # `dojo history | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
