@@ -9,16 +9,17 @@ demo: $(VENV)/.sandbox
 	$(BIN)/invoke sandbox.demo
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/python -m pytest -m "not soak"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/test_architecture.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py
 
+# Whole matrices instead of samples: hours.
 soak: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/python -m pytest
 
 benchmark: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
