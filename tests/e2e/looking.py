@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.fleet import QUICK, Fleet
-
 from dojo_deploy import app
 from dojo_deploy.command import Command
 from dojo_deploy.conduct import Result, Wishes
@@ -19,6 +17,7 @@ from dojo_deploy.events import Event, Warned
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.reporters.plain import Plain
 from dojo_deploy.session import opened, redactor
+from tests.e2e.fleet import QUICK, Fleet
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,12 @@ def told(site: Inventory, line: str, hosts: Iterable[str] = ()) -> dict[str, str
 
 
 def pm2_names(site: Inventory) -> dict[str, list[str]]:
-    """Which processes each host's PM2 knows, whatever their state, repeated per instance."""
+    """Which processes of the site each host's PM2 knows, whatever their state, repeated per instance."""
     lists = told(site, "pm2 jlist")
+    scope = f"{site.scope}-"
     return {
-        host: sorted(entry["name"] for entry in json.loads(text[text.index("[") :])) for host, text in lists.items()
+        host: sorted(entry["name"] for entry in json.loads(text[text.index("[") :]) if entry["name"].startswith(scope))
+        for host, text in lists.items()
     }
 
 
@@ -96,3 +97,31 @@ def serves(fleet: Fleet, release: str) -> None:
     assert set(fleet.answers()) == {release}
     own = sorted(f"{site.scope}-blue-{name}" for name in site.app.processes.each)
     assert pm2_names(site) == {host.name: own for host in site.group(site.web)}
+
+
+def rolling(fleet: Fleet, strategy: Any, ref: str, *, limit: str = "") -> Watched:
+    """One deployment by a strategy made in Python, watched."""
+    return watch(
+        fleet,
+        lambda wishes: app.deploy(fleet.inventory, strategy, ref=ref, limit=limit, wishes=wishes),
+    )
+
+
+def migrations(fleet: Fleet) -> int:
+    """How often the migration tool ran: the tool itself counts, in the application's database."""
+    place = next(host for host in fleet.site.group(fleet.site.web)).root
+    script = (
+        "const {Client}=require('pg');(async()=>{const c=new Client({connectionString:process.env.DATABASE_URL});"
+        "await c.connect();console.log((await c.query('SELECT count(*) FROM migration_runs')).rows[0].count);"
+        "await c.end()})()"
+    )
+    line = f'cd {place}/slots/blue/current && . ./.dojo/env.sh && node -e "{script}"'
+    first = fleet.site.group(fleet.site.web)[0].name
+    return int(told(fleet.site, line, [first])[first])
+
+
+def currents(fleet: Fleet) -> dict[str, str]:
+    """Host -> the release that its processes run and its own health answer confirms."""
+    rows = fleet.census().rows
+    assert all(row["health"] == "ok" and row["running"] == f"{row['current']} ×2" for row in rows.values()), rows
+    return {host: row["current"] for host, row in rows.items()}

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.fleet import Fleet
-from tests.e2e.looking import Watched, deploying, serves, variant
 
 from dojo_deploy import app
 from dojo_deploy.events import GateFailed
+from tests.e2e.fleet import Fleet
+from tests.e2e.looking import Watched, deploying, serves, variant
 
 FAULTS = {"v3": "(500,", "v5": "connection refused", "v6": "wrong"}
 # The ordinary run has each fault and each way of finding it once; `soak` has all.
