@@ -320,7 +320,7 @@ def test_damage_is_an_error_and_not_a_free_lock(store, clock, leases) -> None:
 
 def _until(true: object) -> None:
     deadline = threading.Event()
-    for _ in range(500):
+    for _ in range(3000):
         if true():  # type: ignore[operator]
             return
         deadline.wait(0.01)

@@ -125,6 +125,7 @@ def test_a_deadline_is_kept_even_by_one_who_talks_without_end(sshd: Server, shel
 @needs_openssh
 def test_timed_out_commands_do_not_use_up_the_sessions(strict: Server, shell_to: Opener) -> None:
     shell = shell_to(strict.host)
+    assert shell.run(Command.of("true"), within=20).ok
     for _ in range(12):
         with pytest.raises(LostError):
             shell.run(Command.of("sleep", "15"), within=0.2)
