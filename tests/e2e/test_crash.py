@@ -1,4 +1,4 @@
-"""The orchestrator dies, killed with -9 after one record of its journal; somebody else goes on, knowing nothing of it."""
+"""The orchestrator dies after one record of its journal, killed with -9; somebody goes on, knowing nothing of it."""
 
 from __future__ import annotations
 
