@@ -75,6 +75,18 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
             _gate(run, name, lane.host, last.undo)
 
 
+def leave_out(run: Run, stage: Stage, lane: Lane) -> None:
+    """Undoes one lane and sees to it that its host gets no requests, also when it failed before it was drained.
+
+    Raises as `undo_lane`.
+    """
+    undo_lane(run, stage, lane, stay_out=True)
+    for step in lane.steps:
+        name = step_id(stage, lane, step)
+        if step.undo and step.undo.brings_traffic and not run.progress.succeeded(name):
+            act(run, lane.host, name, step)
+
+
 def _began(run: Run, stage: Stage, lane: Lane) -> bool:
     return any(run.progress.began(step_id(stage, lane, step)) for step in lane.steps)
 
