@@ -104,7 +104,8 @@ def _text(step: JobStep, size: int) -> str:
     if step.artifact:
         # What follows the artifact on the input is the job's own.
         parts = [f"head -c {size} 2>/dev/null | ( {parts[0]} )", *(f"{{ {part}; }} </dev/null" for part in parts[1:])]
-    return " && ".join(parts)
+    # Joined by `&&` every command but the last would run as if it had never said `set -e`.
+    return "\ncase $? in 0) ;; *) exit ;; esac\n".join(parts)
 
 
 def _call(step: JobStep, numbers: dict[str, int]) -> str:
