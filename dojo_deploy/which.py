@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from dojo_deploy.engine.trail import EventTrail
@@ -11,6 +12,7 @@ from dojo_deploy.events import OutputWritten, StageFinished, StageStarted
 from dojo_deploy.plan import CONTROLLER
 from dojo_deploy.release import Observed, Release
 from dojo_deploy.session import OpenSession, work_folder
+from dojo_deploy.steps.releases import with_environment
 
 
 def built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> tuple[Release, Path]:
@@ -21,9 +23,10 @@ def built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Pat
     cache = work_folder(site) / "artifacts" / site.scope
     if artifact:
         taken = builds.adopt(Path(artifact), site)
-        return taken.release, taken.path
+        return with_environment(taken.release, site.app), taken.path
     started = clock.monotonic()
-    trail.emit(StageStarted(stage="build", hosts=(site.app.build.on,)))
+    where = CONTROLLER if site.app.build.on == "local" else site.app.build.on
+    trail.emit(StageStarted(stage="build", hosts=(where,)))
     ok = False
     try:
         made = builds.build(
@@ -31,20 +34,23 @@ def built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Pat
             ref=ref,
             work=cache,
             cache=cache,
-            say=lambda line: trail.emit(OutputWritten(step="build", host=CONTROLLER, line=line)),
+            say=lambda line: trail.emit(OutputWritten(step="build", host=where, line=line)),
             clock=clock,
             shells=session.shell,
         )
         ok = True
     finally:
         trail.emit(StageFinished(stage="build", seconds=round(clock.monotonic() - started, 3), ok=ok))
-    return made.release, made.path
+    return with_environment(made.release, site.app), made.path
 
 
-def earlier(seen: Observed, to: str) -> Release:
-    """The one that `to` names, or the last that passed its gates. Raises RefusedError when there is none."""
+def earlier(seen: Observed, to: str, hosts: Iterable[str]) -> Release:
+    """The one that `to` names, or the last that passed its gates before what `hosts` run now.
+
+    Raises RefusedError when there is none.
+    """
     if not to:
-        good = seen.last_good(other_than=present(seen).id)
+        good = seen.last_good(other_than=_newest(seen, hosts))
         if good is None:
             raise RefusedError("the record names no earlier release that passed its gates", hint="invoke releases")
         return Release(good.id, good.commit, good.ref)
@@ -63,3 +69,10 @@ def present(seen: Observed) -> Release:
     name = found[0][0] if found else ""
     known = next((known for known in seen.known if known.id == name), None)
     return Release(name, known.commit, known.ref) if known else Release(name)
+
+
+def _newest(seen: Observed, hosts: Iterable[str]) -> str:
+    """Of what `hosts` run, the release that the record took up last: that one is left."""
+    rank = {known.id: number for number, known in enumerate(seen.known)}
+    running = {current for host in hosts if host in seen.hosts and (current := seen.current(host))}
+    return max(running, key=lambda release: rank.get(release, -1), default="")

@@ -149,6 +149,8 @@ class Board:
     def _output_written(self, event: OutputWritten) -> None:
         lane = self._lane(event.host)
         lane.output, lane.at = event.line, event.step
+        if lane.state == "waiting":
+            lane.state, lane.since = "running", self._now()
 
     def _gate_read(self, event: GateRead) -> None:
         lane = self._lane(event.host)
