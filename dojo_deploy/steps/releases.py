@@ -12,6 +12,7 @@ from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Placement, Release
 from dojo_deploy.secrets import Secret
 
+PRUNE_WITHIN = 600.0  # many small files on a slow disk; past it the step has failed like any other
 # Unpacked beside its place and renamed: a release folder without `.dojo/complete` never exists under its own name.
 # Every program started here is started on every host, so a few words are saved wherever the shell can do it itself.
 UNPACK = """\
@@ -49,6 +50,10 @@ done
 mv -T "$DIR" "$DIR.partial"
 rm -rf "$DIR.partial"
 """
+# By now the new release serves everywhere: what cannot be removed is said, and is no reason to undo it.
+PRUNE = f"""\
+trap '[ $? = 0 ] || echo "kept: $DIR could not be removed"; exit 0' EXIT
+{DISCARD}"""
 
 
 def stage(place: Placement, release: Release, *, present: bool, deadline: float = 300.0) -> Step:
@@ -82,9 +87,10 @@ def discard(place: Placement, release: str) -> Step:
 
 
 def prune(place: Placement, *, victims: Iterable[str]) -> Step:
-    """Removes the releases that the plan found to be superfluous."""
+    """Removes the releases that the plan found to be superfluous; one that cannot be removed stays, with a word."""
     values = [{"DIR": place.layout.release(name), "SLOTS": place.layout.slot("")} for name in victims]
-    return Step("prune", OnHost(tuple(Command.shell(DISCARD, env=value) for value in values)))
+    commands = tuple(Command.shell(PRUNE, env=value) for value in values)
+    return Step("prune", OnHost(commands), deadline=PRUNE_WITHIN)
 
 
 def victims(releases: Iterable[str], *, keep: int, protected: Iterable[str], order: Iterable[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dojo_deploy.engine.hostjob import Frame, Job, JobStep, Said, StepResult, ca
 from dojo_deploy.inventory import Host
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Layout, Placement
+from dojo_deploy.steps import releases
 from dojo_deploy.transports.local import LocalShell
 from tests.sites import NEW, site
 
@@ -50,3 +51,17 @@ def test_a_command_of_many_that_ends_at_its_first_error_ends_its_step(rig: Rig) 
 
     assert result.outcome == "failed"
     assert rig.said == []
+
+
+def test_a_release_that_cannot_be_removed_is_said_and_fails_nothing(rig: Rig) -> None:
+    stuck = "s" * 250  # its name is too long for the rename
+    for name in (stuck, "old", "current"):
+        (rig.root / "releases" / name / "node_modules").mkdir(parents=True)
+    (rig.root / "slots" / "blue").mkdir(parents=True)
+    (rig.root / "slots" / "blue" / "current").symlink_to(rig.root / "releases" / "current")
+    result = rig.run(releases.prune(rig.place, victims=(stuck, "current", "old")))
+
+    assert result.outcome == "done"
+    assert sorted(path.name for path in (rig.root / "releases").iterdir()) == ["current", stuck]
+    assert any(stuck in line and line.startswith("kept:") for line in rig.said)
+    assert any("too long" in line for line in rig.said)
