@@ -8,7 +8,15 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from dojo_deploy.conduct import Result, Wishes, conduct, go_on, look_and_plan, site_lanes
+from dojo_deploy.conduct import (
+    ReleaseOf,
+    Result,
+    Wishes,
+    conduct,
+    go_on,
+    look_and_plan,
+    site_lanes,
+)
 from dojo_deploy.config import find_inventory, load_inventory, load_strategy
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.census import take_census
@@ -75,7 +83,9 @@ def rollback(
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
-        return conduct(session, chosen, lambda seen: earlier(seen, to), wishes, trail, artifact=None, platform=False)
+        names = [host.name for host in session.inventory.select(limit)]
+        find: ReleaseOf = lambda seen: earlier(seen, to, names)  # noqa: E731
+        return conduct(session, chosen, find, wishes, trail, artifact=None, platform=False)
 
 
 def restart(
@@ -126,7 +136,8 @@ def plan(
         trail = EventTrail(session.clock, wishes.subscribers)
         platform = False
         if strategy == "rollback":
-            find = lambda seen: earlier(seen, to)  # noqa: E731
+            names = [host.name for host in session.inventory.select(limit)]
+            find = lambda seen: earlier(seen, to, names)  # noqa: E731
         elif strategy == "restart":
             find = present
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,13 @@ import dojo_deploy
 from dojo_deploy.clock import utc
 from dojo_deploy.config import inventory_from_document, strategy_document, strategy_from_document
 from dojo_deploy.engine import ledger, lock
+from dojo_deploy.engine.closing import close_forgotten
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.observe import observe
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.recall import recall
 from dojo_deploy.engine.trail import EventTrail
-from dojo_deploy.errors import DojoError, OpenRunError, RefusedError
+from dojo_deploy.errors import ConfigError, DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.perform import ABORTED, Result, Wishes, perform, run_of
 from dojo_deploy.plan import Plan
@@ -61,20 +62,17 @@ def conduct(
 ) -> Result:
     """Starts a new run and carries it out. Raises LockedError, OpenRunError, RefusedError before any change."""
     site, clock = session.inventory, session.clock
-    run_id = ledger.new_run_id(clock.now())
-    with threads(site_lanes(session)) as executor:
-        lease = lock.take(
-            session.store,
-            clock,
-            run=run_id,
-            ttl=site.lock.ttl,
-            holder=lock.Holder.here(),
-            purpose="deploy",
-            cancelled=session.cancelled,
+    if not site.document:
+        raise ConfigError(
+            "this Inventory has no document, so no other machine could resume its runs",
+            hint="make it with load_inventory(path) or inventory_from_document({...})",
         )
+    run_id = ledger.new_run_id(clock.now())
+    with threads(site_lanes(session)) as executor, unchanged():
+        lease = _take(session, run_id, "deploy")
         try:
             seen, plan = look_and_plan(session, strategy, release_of, executor, platform=platform)
-            _refuse_open(seen)
+            close_forgotten(session, seen, lease)
             header = ledger.Header(
                 run=run_id,
                 scope=site.scope,
@@ -89,34 +87,27 @@ def conduct(
                 at=utc(clock.now()),
                 options={"limit": wishes.limit, "reason": wishes.reason},
             )
-            ledger.write_header(session.store, header)
+            ledger.write_header(session.store, header, wishes.redact)
             if artifact:
                 ledger.write_artifact(session.store, run_id, artifact)
             lease.open(run_id)
         except BaseException:
             _give_back(lease, closed=True)
             raise
+    with threads(site_lanes(session)) as executor:
+        run = run_of(session, run_id, plan, lease, trail, Progress(), artifact)
         try:
-            run = run_of(session, run_id, plan, lease, trail, Progress(), artifact)
             return perform(run, executor, trail, wishes, header, seen)
         except BaseException:
-            _give_back(lease, closed=False)
+            # Without a journal, say, nothing was begun: then nothing is left to resume either.
+            _give_back(lease, closed=not run.progress.touched(plan))
             raise
 
 
 def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
     """Resumes, or undoes, the run that never ended. Needs the store and the hosts, nothing of this machine."""
     site, clock = session.inventory, session.clock
-    purpose = "abort" if abort else "resume"
-    lease = lock.take(
-        session.store,
-        clock,
-        run="",
-        ttl=site.lock.ttl,
-        holder=lock.Holder.here(),
-        purpose=purpose,
-        cancelled=session.cancelled,
-    )
+    lease = _take(session, "", "abort" if abort else "resume")
     if not lease.open_run:
         lease.release(closed=True)
         return Result("", "nothing to do")
@@ -148,6 +139,30 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
         raise
 
 
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Within the block nothing is changed: what fails there is a refusal, and no reason to page anybody."""
+    try:
+        yield
+    except DojoError as exc:
+        if exc.exit_code != DojoError.exit_code:
+            raise
+        raise RefusedError(exc.message, hint=exc.hint) from exc
+
+
+def _take(session: OpenSession, run: str, purpose: str) -> lock.Lease:
+    ttl, holder = session.inventory.lock.ttl, lock.Holder.here()
+    return lock.take(
+        session.store,
+        session.clock,
+        run=run,
+        ttl=ttl,
+        holder=holder,
+        purpose=purpose,
+        cancelled=session.cancelled,
+    )
+
+
 def _give_back(lease: lock.Lease, *, closed: bool) -> None:
     # What went wrong before is what people must see, not that the lock had been lost as well.
     with contextlib.suppress(DojoError):
@@ -162,15 +177,6 @@ def _artifact(session: OpenSession, header: ledger.Header) -> Path | None:
     path = work_folder(session.inventory) / "artifacts" / f"{header.run}.tgz"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path if ledger.read_artifact(session.store, header.run, path, sha256=sha256) else None
-
-
-def _refuse_open(seen: Observed) -> None:
-    for host in seen.hosts.values():
-        if host.open_run:
-            raise OpenRunError(
-                f"{host.host}: run {host.open_run} began there and never ended",
-                hint="invoke resume   goes on with it; invoke abort   undoes it",
-            )
 
 
 def site_lanes(session: OpenSession) -> int:

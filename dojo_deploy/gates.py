@@ -98,7 +98,7 @@ class _Watch:
             self.passes, self.failures = 0, self.failures + (1 if counts else 0)
         if self.passes >= self.gate.in_a_row:
             return ""
-        if self.failures >= self.gate.in_a_row:
+        if self.failures >= (self.gate.failures or self.gate.in_a_row):
             return f"{self.failures} failed rounds in a row"
         self._interrupt()
         return None

@@ -18,6 +18,7 @@ from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import SIGNALLED, Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
+from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
 from dojo_deploy.interfaces import Subscriber
 from dojo_deploy.plan import Plan
@@ -159,7 +160,6 @@ def _finish(
         verdict = "aborted"
     census = None
     if verdict != "fenced":
-        _remember(run, verdict, outcome, seen)
         looks = close_hosts(run, outcome, executor)
         census = take_census(
             session,
@@ -181,32 +181,35 @@ def _finish(
         )
     )
     trail.sync()
-    if verdict != "fenced":
+    if verdict == "fenced":
+        # Ours or not any more, it must not be renewed for as long as this program lives.
+        with contextlib.suppress(DojoError):
+            run.lease.release(closed=False)
+    else:
+        # Last, so that a run which is aborted until then has left nothing in the record.
+        _remember(run, verdict, outcome, seen, wishes.redact)
         trail.note("finished", verdict=verdict, reason=outcome.reason)
         run.lease.release(closed=outcome.is_over)
     return Result(run.id, verdict, plan.release.id, outcome.reason, seconds, plan, census, load)
 
 
-def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed) -> None:
+def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed, redact: Redactor) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again."""
-    store, release, clock = run.session.store, run.plan.release, run.session.clock
+    store, release, generation = run.session.store, run.plan.release, run.lease.generation
     if run.plan.strategy == "restart":
         return
-    if verdict in ("done", "partial"):
-        ledger.passed(
-            store, release, run=run.id, at=utc(clock.now()), whole=verdict == "done", generation=run.lease.generation
-        )
-        if run.plan.strategy == "rollback":
+    if verdict in ("done", "partial", "tolerated"):
+        at = utc(run.session.clock.now())
+        ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation)
+        if run.plan.strategy == "rollback" and verdict == "done":
             for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
-                ledger.mark_bad(
-                    store,
-                    Release(left),
-                    f"rolled back to {release.id} by run {run.id}",
-                    generation=run.lease.generation,
-                )
-    elif verdict in ("rolled back", "mixed", "tolerated") and not outcome.reason.startswith(NOBODYS_FAULT):
-        why = f"run {run.id}: {outcome.reason.splitlines()[0]}"
-        ledger.mark_bad(store, release, why, unless_passed=True, generation=run.lease.generation)
+                why = f"rolled back to {release.id} by run {run.id}"
+                ledger.mark_bad(store, Release(left), why, generation=generation)
+        return
+    ledger.take_back(store, run.id, generation=generation)
+    if verdict in ("rolled back", "mixed") and not outcome.reason.startswith(NOBODYS_FAULT):
+        why = redact(f"run {run.id}: {outcome.reason.splitlines()[0]}")
+        ledger.mark_bad(store, release, why, unless_passed=True, generation=generation)
 
 
 def _probe(session: OpenSession, wishes: Wishes, seen: Observed) -> Prober | None:

@@ -71,6 +71,7 @@ class Gate:
     grace: float = 10.0
     within: float = 60.0
     in_a_row: int = 3
+    failures: int = 0  # failed rounds in a row that end it; 0: as many as `in_a_row`
     target: Target | None = None
 
     def at(self, target: Target, *, probes: tuple[str, ...] | None = None) -> Gate:

@@ -126,6 +126,7 @@ class Known:
     passed: str = ""  # UTC time at which its gates had passed on every host of a run; empty: never
     bad: str = ""  # why it must not be chosen again
     run: str = ""
+    before: str = ""  # what `passed` was when `run` wrote it
     sha256: str = ""
 
 

@@ -32,7 +32,9 @@ def stops(cancelled: threading.Event, *, say: Callable[[str], None], restore: Ca
             restore()
             os._exit(INTERRUPTED)
         cancelled.set()
-        say(f"{signal.Signals(number).name}: stopping at the next step; once more to stop at once")
+        # Not from here: the thread that was interrupted may hold the very locks that telling takes.
+        text = f"{signal.Signals(number).name}: stopping at the next step; once more to stop at once"
+        threading.Thread(target=say, args=(text,), daemon=True).start()
 
     with _handled(on_signal):
         yield

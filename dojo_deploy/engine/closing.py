@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 
-from dojo_deploy.engine.hostjob import Frame, JobStep, Said, carry
+from dojo_deploy.engine import ledger
+from dojo_deploy.engine.hostjob import Frame, Job, JobStep, Said, carry
 from dojo_deploy.engine.jobs import job_of
+from dojo_deploy.engine.lease import Lease
 from dojo_deploy.engine.observe import LOOK_WITHIN, answer, question
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import Outcome
-from dojo_deploy.errors import DojoError
+from dojo_deploy.errors import DojoError, OpenRunError
 from dojo_deploy.events import Warned
-from dojo_deploy.release import HostSeen
+from dojo_deploy.interfaces import Session
+from dojo_deploy.release import HostSeen, Layout, Observed
+
+ENDED = ("done", "partial", "tolerated", "rolled back", "aborted")
 
 
 def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, HostSeen]:
@@ -37,6 +42,31 @@ def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, Hos
             if look:
                 looks[host] = look
     return looks
+
+
+def close_forgotten(session: Session, seen: Observed, lease: Lease) -> None:
+    """Closes fences that earlier runs left open though they have ended: a host was away when it should have been told.
+
+    Raises OpenRunError for a run that never ended.
+    """
+    for host in (found for found in seen.hosts.values() if found.open_run):
+        finished = [note for note in ledger.notes(session.store, host.open_run) if note["kind"] == ledger.FINISHED]
+        if not finished or finished[-1]["verdict"] not in ENDED:
+            raise OpenRunError(
+                f"{host.host}: run {host.open_run} began there and never ended",
+                hint="invoke resume   goes on with it; invoke abort   undoes it",
+            )
+        site = session.inventory
+        job = Job(
+            run=host.open_run,
+            generation=lease.generation,
+            store_id=lease.store_id,
+            scope=site.scope,
+            layout=Layout(site.hosts[host.host].root),
+            steps=(),
+            close=True,
+        )
+        carry(session.shell(host.host), job, on_frame=lambda _: None, clock=session.clock)
 
 
 def _close(run: Run, host: str) -> HostSeen | None:

@@ -46,6 +46,8 @@ class Holder:
         if not self.boot_id or self.boot_id != _boot_id() or self.host != socket.gethostname() or not self.started:
             return False
         started, state = _process(self.pid)
+        if not started:
+            return _is_gone(self.pid)
         return started != self.started or state in ("Z", "X")
 
     @property
@@ -57,13 +59,24 @@ class Holder:
 
 
 def _process(pid: int) -> tuple[str, str]:
-    """Start time and state letter; empty when there is no such process."""
+    """Start time and state letter; empty when there is no such process, or it is hidden from us."""
     try:
         # The second field is the program's name in brackets, which may hold blanks and brackets itself.
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return "", ""
     return fields[19], fields[0]
+
+
+def _is_gone(pid: int) -> bool:
+    """False too for a process of another user, whom `hidepid` keeps out of /proc."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _boot_id() -> str:

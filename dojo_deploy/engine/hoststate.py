@@ -52,8 +52,8 @@ def record(shell: Shell, layout: Layout, run: str, *, wait: float = 60.0) -> Map
         if word == "begin":
             steps[rest] = None
         elif word == "end":
-            step, _, status = rest.rpartition(" ")
-            steps[step] = int(status)
+            step, _, end = rest.rpartition(" ")
+            steps[step] = int(end.partition("@")[0])
     return steps
 
 

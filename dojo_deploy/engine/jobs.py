@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
 from dojo_deploy.engine.run import Run
+from dojo_deploy.errors import TransportError, UnreachableError
 from dojo_deploy.events import OutputWritten, StepFinished, StepStarted
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Layout
@@ -44,7 +45,16 @@ def send_job(
     run.progress.reopen(host)
     job = job_of(run, host, steps, close=close)
     artifact = run.artifact if any(step.artifact for step in steps) else None
-    results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
+    try:
+        results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
+    except TransportError as exc:
+        if not isinstance(exc, UnreachableError):
+            # Sent, and not answered: each step may have run. Its undo asks the host's own record first.
+            for step in steps:
+                if not run.progress.succeeded(step.id):
+                    run.progress.begin(step.id)
+                    finished(step.id, "unknown", exc.message)
+        raise
     for result in results:
         if result.outcome != "not run" and result.step not in told:
             outcome = "unknown" if result.outcome == "interrupted" else result.outcome

@@ -44,7 +44,9 @@ fence() { printf '%s\n' "@STORE @GENERATION @RUN $1 @SCOPE" >"$s/fence.new"; }
 
 # go NUMBER ID again|once DEADLINE artifact|- UNDOES
 go() {
-  eval "b=\${b$1-} e=\${e$1-}"
+  eval "b=\${b$1-} e=\${e$1-} h=\${h$1-}"
+  # A failure that an older session saw says nothing of now: somebody may have mended the host since.
+  [ "${e:-0}" = 0 ] || [ "$h" = @GENERATION ] || [ "$3" = once ] || e=
   if [ -n "$6" ]; then
     eval "x=\${b$6-}"
     [ -n "$x" ] || { say skip "$1"; return; }
@@ -74,7 +76,7 @@ go() {
     say cut "$1"
     bye 78
   fi
-  printf 'end %s %s\n' "$2" "$rc" >>"$d/record" || { say end "$1" "$rc" 0 ran; fault 0; }
+  printf 'end %s %s@@%s\n' "$2" "$rc" @GENERATION >>"$d/record" || { say end "$1" "$rc" 0 ran; fault 0; }
   eval "e$1=\$rc"
   say end "$1" "$rc" $((${x%.*}${x#*.} - ${t%.*}${t#*.})) ran
   [ "$rc" = 0 ] || bye 1
@@ -109,7 +111,7 @@ main() {
 @IDS
       *) continue ;;
       esac
-      case $k in begin) eval "b$v=1" ;; end) eval "e$v=\$x" ;; esac
+      case $k in begin) eval "b$v=1" ;; end) eval "e$v=\${x%@@*} h$v=\${x#*@@}" ;; esac
     done <"$d/record"
     # A line that was torn by a full disk or a power cut must not swallow the next one.
     [ -z "$k" ] || printf ' ~ torn\n' >>"$d/record" || fault 0

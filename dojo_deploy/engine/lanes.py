@@ -112,9 +112,7 @@ def _run_job(run: Run, stage: Stage, lane: Lane, group: tuple[Step, ...], *, clo
         if result.outcome == "failed":
             raise _StepFailed(result.step, "failed", _why(result))
         if result.outcome == "interrupted":
-            raise _StepFailed(
-                result.step, "unknown", "it began, never ended, and must not run twice: look at the host, then abort"
-            )
+            raise _StepFailed(result.step, "unknown", "it began, never ended, and must not run twice: look at the host")
 
 
 def _why(result: StepResult) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dojo_deploy.engine.journal import redacted
-from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live
+from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live, take_back
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
 from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
@@ -22,7 +22,7 @@ from dojo_deploy.secrets import Redactor
 __all__ = [
     "Header", "Notes", "Record", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict", "passed",
     "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs", "set_live",
-    "write_artifact", "write_header",
+    "take_back", "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
@@ -88,9 +88,9 @@ def new_run_id(seconds: float) -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}-{secrets.token_hex(3)}"
 
 
-def write_header(store: Store, header: Header) -> None:
+def write_header(store: Store, header: Header, redact: Redactor | None = None) -> None:
     """Raises ConflictError for a run id that exists."""
-    body = redacted({item.name: getattr(header, item.name) for item in fields(header)}, str)
+    body = redacted({item.name: getattr(header, item.name) for item in fields(header)}, redact or Redactor())
     store.put(f"runs/{header.run}/header.json", json.dumps(body).encode(), absent=True)
 
 

@@ -7,11 +7,13 @@ from concurrent.futures import Executor
 from typing import Any
 
 from dojo_deploy.engine import hoststate
-from dojo_deploy.engine.progress import Progress
+from dojo_deploy.engine.progress import Progress, is_on_host
 from dojo_deploy.errors import TransportError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.plan import CONTROLLER, Plan
 from dojo_deploy.release import Layout
+
+SLACK = 30.0  # seconds
 
 
 def recall(
@@ -25,10 +27,9 @@ def recall(
 ) -> Progress:
     """What earlier sessions did. `strict`: a host that cannot be asked is an error, else all may have run there."""
     hosts = dict.fromkeys(lane.host for _, _, lane, _ in plan.steps() if lane.host != CONTROLLER)
-    futures = {
-        host: executor.submit(hoststate.record, session.shell(host), Layout(session.inventory.hosts[host].root), run)
-        for host in hosts
-    }
+    # A job that outlived its controller may still run: it is waited for as long as its steps may take.
+    patience = max((step.deadline for _, _, _, step in plan.steps()), default=0.0) + SLACK
+    futures = {host: executor.submit(_record, session, host, run, patience) for host in hosts}
     ended: dict[str, int | None] = {}
     for host, future in futures.items():
         try:
@@ -36,7 +37,8 @@ def recall(
         except TransportError:
             if strict:
                 raise
-            ended.update({name: None for name, _, lane, _ in plan.steps() if lane.host == host})
+            mine = [name for name, _, lane, step in plan.steps() if lane.host == host and is_on_host(step)]
+            ended.update(dict.fromkeys(mine))
     tolerated = []
     for note in notes:
         if note["kind"] == "intent":
@@ -46,3 +48,7 @@ def recall(
         elif note["kind"] == "tolerated":
             tolerated.append(str(note["host"]))
     return Progress(ended, tolerated=tolerated)
+
+
+def _record(session: Session, host: str, run: str, patience: float) -> Mapping[str, int | None]:
+    return hoststate.record(session.shell(host), Layout(session.inventory.hosts[host].root), run, wait=patience)

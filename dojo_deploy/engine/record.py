@@ -51,12 +51,26 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
             ref=release.ref or known.ref,
             sha256=release.sha256 or known.sha256,
             run=run,
+            before=known.before if known.run == run else known.passed,
             passed=at if whole else known.passed,
             bad="" if whole else known.bad,
         )
         return _with(record, fresh)
 
     _change(store, change, generation)
+
+
+def take_back(store: Store, run: str, *, generation: int = 0) -> None:
+    """What `run` wrote of releases that passed is as it was before: it was undone after all."""
+
+    def change(record: Record) -> Record:
+        mine = [known for known in record.releases if known.run == run and known.passed]
+        for known in mine:
+            record = _with(record, replace(known, passed=known.before), moved=False)
+        return record
+
+    if any(known.run == run and known.passed for known in read_record(store).releases):
+        _change(store, change, generation)
 
 
 def mark_bad(store: Store, release: Release, why: str, *, unless_passed: bool = False, generation: int = 0) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 
 from dojo_deploy.engine.lanes import LaneResult, run_lane
 from dojo_deploy.engine.progress import is_on_host
 from dojo_deploy.engine.run import Run
-from dojo_deploy.engine.undo import undo, undo_lane
+from dojo_deploy.engine.undo import leave_out, undo
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage
@@ -37,6 +37,14 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
     if undoing:
         return _undo(run, executor, undoing, seconds)
     skip = run.progress.furthest(run.plan)
+    try:
+        _finish_tolerated(run)
+    except InterruptedRunError:
+        return Outcome("interrupted", SIGNALLED, {}, seconds)
+    except FencedError as exc:
+        return Outcome("fenced", exc.message, {}, seconds)
+    except DojoError as exc:
+        return _undo(run, executor, f"a host within max_failures could not be undone: {exc}", seconds)
     closing = _last_stages(run.plan.stages)
     for number, stage in enumerate(run.plan.stages):
         if number < skip:
@@ -50,6 +58,14 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
     return Outcome("done", stage_seconds=seconds)
 
 
+def _finish_tolerated(run: Run) -> None:
+    """An earlier session may have ended between deciding to leave a host out and undoing it."""
+    for stage in run.plan.stages:
+        for lane in stage.lanes:
+            if stage.tolerant and lane.host in run.progress.tolerated:
+                leave_out(run, stage, lane)
+
+
 def _run_stage(
     run: Run, stage: Stage, executor: Executor, closing: dict[str, str], seconds: dict[str, float]
 ) -> list[LaneResult]:
@@ -59,7 +75,13 @@ def _run_stage(
     lanes = [lane for lane in stage.lanes if lane.host not in run.progress.tolerated]
     run.trail.emit(StageStarted(stage=stage.name, hosts=tuple(lane.host for lane in lanes)))
     futures = [executor.submit(_lane, run, stage, lane, closing.get(lane.host) == stage.name) for lane in lanes]
-    results = [future.result() for future in futures]
+    try:
+        results = [future.result() for future in futures]
+    except BaseException:
+        # Nothing of ours may go on after the lock was given back.
+        run.stopping.set()
+        wait(futures)
+        raise
     failed = [result for result in results if not result.ok]
     within_budget = len(run.progress.tolerated) + len(failed) <= run.plan.max_failures
     if stage.tolerant and failed and within_budget and all(result.outcome == "failed" for result in failed):
@@ -85,7 +107,7 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
         run.trail.note("tolerated", host=result.host, reason=result.detail)
         run.progress.tolerate(result.host)
         run.trail.emit(Warned(text=f"{result.host} failed within max_failures and is left out: {result.step}"))
-        futures[result.host] = executor.submit(undo_lane, run, stage, lanes[result.host], stay_out=True)
+        futures[result.host] = executor.submit(leave_out, run, stage, lanes[result.host])
     worse = []
     for result in failed:
         try:
@@ -96,7 +118,7 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
 
 
 def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], seconds: dict[str, float]) -> Outcome:
-    first = next((result for result in failed if result.outcome not in ("stopped",)), failed[0])
+    first = next((result for result in failed if result.outcome not in ("stopped", "interrupted")), failed[0])
     reason = first.detail if first.detail.startswith(first.step) else f"{first.step}: {first.detail}".strip(": ")
     fenced = next((result for result in failed if result.outcome == "fenced"), None)
     if fenced:
@@ -134,9 +156,8 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
     seconds["undo"] = round(clock.monotonic() - started, 3)
     if undone.kept:
         reason = f"{reason}\n(kept: {undone.kept} has no way back; everything after it was undone)"
-    broken = {**undone.broken, **dict.fromkeys(run.progress.tolerated, "left out within max_failures")}
-    if broken:
-        return Outcome("mixed", reason, broken, seconds)
+    if undone.broken:
+        return Outcome("mixed", reason, undone.broken, seconds)
     return Outcome("rolled back", reason, {}, seconds)
 
 

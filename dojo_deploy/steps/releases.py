@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import posixpath
 from collections.abc import Iterable
+from dataclasses import replace
 
 from dojo_deploy.command import Command, Word, quote
 from dojo_deploy.inventory import App
@@ -23,6 +25,14 @@ mkdir -p -m 700 "$DIR.partial/.dojo"
 cat > "$DIR.partial.tgz"
 echo "$SHA256  $DIR.partial.tgz" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
 tar -xpzf "$DIR.partial.tgz" --no-same-owner --anchored --exclude=.dojo --exclude=./.dojo -C "$DIR.partial"
+"""
+COPY = """\
+set -eu
+umask 022
+[ ! -e "$DIR.partial" ] || rm -rf "$DIR.partial"
+cp -a --reflink=auto "$DONOR" "$DIR.partial"
+rm -rf "$DIR.partial/.dojo"
+mkdir -m 700 "$DIR.partial/.dojo"
 """
 COMPLETE = """\
 set -eu
@@ -56,10 +66,23 @@ trap '[ $? = 0 ] || echo "kept: $DIR could not be removed"; exit 0' EXIT
 {DISCARD}"""
 
 
-def stage(place: Placement, release: Release, *, present: bool, deadline: float = 300.0) -> Step:
+def with_environment(release: Release, app: App) -> Release:
+    """The release as deployed: its artifact together with its environment, under an id that covers both.
+
+    So a changed environment is a release of its own, proved, switched to and rolled back like any other, and no release
+    that runs is ever written to. Raises ConfigError for a secret that cannot be read.
+    """
+    values = environment(app)
+    if not values:
+        return release
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+    return replace(release, id=f"{release.id}-{digest[:6]}")
+
+
+def stage(place: Placement, release: Release, *, present: bool, donor: str = "", deadline: float = 300.0) -> Step:
     """Puts the release on the host with its environment and its shared files; changes nothing that runs.
 
-    `present`: the host already has this very artifact, so only its environment is written anew.
+    `present`: it is there already. `donor`: another release there, made of the same artifact, which is copied.
     """
     if present:
         return Step(
@@ -71,13 +94,15 @@ def stage(place: Placement, release: Release, *, present: bool, deadline: float 
         "RELEASE": release.id,
         "SHA256": release.sha256,
     }
+    if donor:
+        values["DONOR"] = place.layout.release(donor)
     commands = (
-        Command.shell(UNPACK, env=values),
+        Command.shell(COPY if donor else UNPACK, env=values),
         *_link(place, folder=f"{folder}.partial"),
         *_environment(place, folder=f"{folder}.partial", fresh=True),
         Command.shell(COMPLETE, env=values),
     )
-    return Step("stage", OnHost(commands, artifact=True), undo=discard(place, release.id), deadline=deadline)
+    return Step("stage", OnHost(commands, artifact=not donor), undo=discard(place, release.id), deadline=deadline)
 
 
 def discard(place: Placement, release: str) -> Step:

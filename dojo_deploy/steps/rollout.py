@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.inventory import Host, Inventory
@@ -97,14 +97,13 @@ class Rollout:
         return Lane(host, tuple(steps))
 
     def _bake(self, place: Placement, seconds: float) -> Step:
-        """Nothing is done: the gate alone has to hold for the whole time."""
-        readings = max(self.gate.in_a_row, math.ceil(seconds / self.gate.every) + 1)
-        gate = Gate(
-            probes=self.gate.probes,
-            every=self.gate.every,
+        """Nothing is done: the gate has to hold for so long without a break, and is lost as soon as any would be."""
+        gate = replace(
+            self.gate,
             grace=0.0,
-            within=seconds + self.gate.within,
-            in_a_row=readings,
+            within=2 * seconds + self.gate.within,
+            in_a_row=max(self.gate.in_a_row, math.ceil(seconds / self.gate.every) + 1),
+            failures=self.gate.failures or self.gate.in_a_row,
             target=Target(place.host.name, place.slot, place.release),
         )
         return Step("bake", OnHost(()), gate=gate)

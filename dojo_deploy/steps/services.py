@@ -61,9 +61,11 @@ def switch(place: Placement, *, back_to: str, gate: Gate) -> Step:
 
 
 def restart(place: Placement, *, gate: Gate) -> Step:
-    """The same release once more."""
-    target = Target(place.host.name, place.slot, place.release)
-    return Step("restart", OnHost(_start(place)), gate=gate.at(target), deadline=_patience(place))
+    """The same release once more; undone by trying again, so that a host that stays sick gets no requests back."""
+    aimed = gate.at(Target(place.host.name, place.slot, place.release))
+    deadline = _patience(place)
+    again = Step("start again", OnHost(_start(place)), gate=aimed, deadline=deadline)
+    return Step("restart", OnHost(_start(place)), gate=aimed, undo=again, deadline=deadline)
 
 
 def save(place: Placement) -> tuple[Step, ...]:

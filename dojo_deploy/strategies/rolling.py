@@ -97,8 +97,10 @@ class Rolling:
         )
 
     def _stage(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
-        present = seen.hosts[place.host.name].sha256.get(release.id) == release.sha256
-        return (releases.stage(place, release, present=present),)
+        found = seen.hosts[place.host.name].sha256
+        donor = next((name for name in sorted(found) if found[name] == release.sha256), "")
+        present = found.get(release.id) == release.sha256
+        return (releases.stage(place, release, present=present, donor=donor),)
 
     def _finish(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
         found = seen.hosts[place.host.name]
