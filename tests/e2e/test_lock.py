@@ -64,7 +64,7 @@ def test_of_two_at_once_one_proceeds_in_twenty_rounds(bare: Ground) -> None:
     race(bare, 20)
 
 
-@pytest.mark.parametrize("verb", ["resume", "abort"])
+@pytest.mark.parametrize("verb", [pytest.param("resume", marks=pytest.mark.soak), "abort"])
 def test_a_holder_known_to_be_dead_is_taken_over_at_once(ground: Ground, verb: str) -> None:
     before = ground.settle("v1", "v2")
     assert ground.deploy(OTHER[before], after="StageFinished prepare").was_killed

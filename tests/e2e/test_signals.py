@@ -22,7 +22,10 @@ def ground(fleet: Fleet, tmp_path: Path) -> Ground:
     return Ground(fleet.inventory, tmp_path)
 
 
-@pytest.mark.parametrize(("number", "verb"), [(signal.SIGINT, "resume"), (signal.SIGTERM, "abort")])
+@pytest.mark.parametrize(
+    ("number", "verb"),
+    [(signal.SIGINT, "resume"), pytest.param(signal.SIGTERM, "abort", marks=pytest.mark.soak)],
+)
 def test_the_first_signal_stops_at_the_steps_edge_and_the_run_can_be_ended_either_way(
     ground: Ground, number: int, verb: str
 ) -> None:
@@ -67,6 +70,7 @@ def test_a_strategy_may_roll_back_when_it_is_interrupted(ground: Ground) -> None
     assert ground.troubles(ground.release(before)) == []
 
 
+@pytest.mark.soak
 def test_a_signal_while_a_failed_run_is_undone_leaves_the_rest_to_resume(ground: Ground) -> None:
     before = ground.settle("v1", "v2")
 
@@ -83,7 +87,7 @@ def test_a_signal_while_a_failed_run_is_undone_leaves_the_rest_to_resume(ground:
     assert ground.troubles(ground.release(before)) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.soak), signal.SIGTERM])
 def test_a_signal_during_the_build_leaves_nothing_behind(ground: Ground, number: int) -> None:
     before = ground.settle("v1", "v2")
     inventory = ground.elsewhere()
