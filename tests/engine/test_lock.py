@@ -261,6 +261,33 @@ def test_a_process_that_reuses_a_dead_ones_id_is_not_taken_for_it() -> None:
     assert not Holder(here.user, here.host, os.getpid(), "another boot", started="1").is_dead()
 
 
+HIDDEN = """
+import os, subprocess
+from dataclasses import replace
+from pathlib import Path
+from dojo_deploy.engine.holder import Holder
+
+child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+holder = replace(Holder.here(), pid=child.pid, started=started)
+subprocess.run(["mount", "-o", "remount,hidepid=2", "/proc"], check=True)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print(Path(f"/proc/{child.pid}").exists(), holder.is_dead(), flush=True)
+child.communicate()
+print(holder.is_dead())
+"""
+
+
+def test_a_living_process_that_is_hidden_from_us_is_not_dead() -> None:
+    apart = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
+    if os.geteuid() or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("may not mount")
+    done = subprocess.run([*apart, sys.executable, "-c", HIDDEN], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == ["False False", "True"], done.stderr
+
+
 def test_waiting_for_a_lock_can_be_interrupted(store, clock, leases) -> None:
     _freeze(_hold(store, clock, leases, "run1"))
     stop = threading.Event()
