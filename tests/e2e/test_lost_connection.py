@@ -12,7 +12,7 @@ import pytest
 
 from dojo_deploy import app
 from dojo_deploy.conduct import Result, Wishes
-from dojo_deploy.events import Event, RunStarted, StepFinished, StepStarted, Warned
+from dojo_deploy.events import Event, GateRead, RunStarted, StepFinished, StepStarted, Warned
 from dojo_deploy.inventory import Inventory
 from tests.e2e.crash import Ground
 from tests.e2e.fleet import Fleet
@@ -72,7 +72,8 @@ def test_a_host_that_is_gone_for_good_stays_drained_and_the_others_go_back(
     events: list[Event] = []
 
     def vanish(event: Event) -> None:
-        if isinstance(event, StepFinished) and event.step == "batch 2 of 2/web2/switch":
+        # After the release was read and before health is: the gate itself finds out.
+        if isinstance(event, GateRead) and event.step == "batch 2 of 2/web2/switch":
             relay.die()
 
     result = deploy(site, events, vanish, within="5s")
