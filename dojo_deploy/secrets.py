@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import urllib.parse
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,23 +23,26 @@ class Secret:
     """A value that is looked up when needed: `env:NAME`, `file:PATH`, `cmd:COMMAND` or `aws:SECRET-ID`.
 
     Its repr, str, format and JSON are masked and it refuses to be pickled with its value, so that it can travel in
-    commands, plans and events. Equality is that of the reference, never of the value.
+    commands, plans and events. Equality is that of the reference, never of the value. A relative file lies in `folder`,
+    which is no part of the reference: it differs from machine to machine. Empty: the current folder.
     """
 
-    __slots__ = ("_value", "name", "source")
+    __slots__ = ("_value", "folder", "name", "source")
     SOURCES = ("env", "file", "cmd", "aws")
 
-    def __init__(self, source: str, name: str) -> None:
+    def __init__(self, source: str, name: str, *, folder: str = "") -> None:
         if source not in self.SOURCES:
             raise ConfigError(f"unknown secret source {source!r}", hint=f"one of: {', '.join(self.SOURCES)}")
         self.source = source
         self.name = name
+        self.folder = folder
         self._value: str | None = None
 
     def reveal(self) -> str:
         """The value itself; for transports, stores and the redactor only. Raises ConfigError when it is missing."""
         if self._value is None:
-            self._value = _READERS[self.source](self.name)
+            name = beside_folder(self.folder, self.name) if self.source == "file" else self.name
+            self._value = _READERS[self.source](name)
         return self._value
 
     def as_dict(self) -> dict[str, str]:
@@ -60,7 +64,7 @@ class Secret:
         return hash((self.source, self.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Secret, (self.source, self.name)
+        return partial(Secret, folder=self.folder), (self.source, self.name)
 
 
 class Redactor:
@@ -80,6 +84,12 @@ class Redactor:
     def longest(self) -> int:
         """Length in characters of the longest spelling: how much a stream must hold back to catch one split in two."""
         return len(self._spellings[0]) if self._spellings else 0
+
+
+def beside_folder(folder: str, name: str) -> str:
+    """The file `name`: `~` means home, and one that is relative lies in `folder`, or in the current one for none."""
+    path = Path(name).expanduser()
+    return str(Path(folder).absolute() / path) if folder else str(path)
 
 
 def _spellings(value: str) -> set[str]:
@@ -104,7 +114,7 @@ def _from_env(name: str) -> str:
 
 def _from_file(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text("utf-8").rstrip("\n")
+        return Path(name).read_text("utf-8").rstrip("\n")
     except OSError as exc:
         raise ConfigError(f"secret file {name}: {exc.strerror}", hint="create it with mode 0600") from exc
 

@@ -1,7 +1,8 @@
 """A tree -> frozen dataclasses, whose fields are the schema; and back to plain data.
 
 A field with `metadata={"rest": True}` takes all keys that the class does not name: into a mapping, or, when it is a
-dataclass itself, as the keys of that class.
+dataclass itself, as the keys of that class. One with `metadata={"path": True}` names a file of this machine: a relative
+one lies in its node's folder.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dojo_deploy.configuration.resolve import FAMILIES, family_module, is_outsid
 from dojo_deploy.configuration.scalars import duration
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.secrets import Secret
+from dojo_deploy.secrets import Secret, beside_folder
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ def _secret(node: Node, path: Path) -> Secret:
         raise problem(name, (*path, source), f"not where a secret can be; {suggestion(source, Secret.SOURCES)}")
     if not isinstance(name.value, str) or not name.value:
         raise problem(name, (*path, source), "wants the name as text")
-    return Secret(source, name.value)
+    return Secret(source, name.value, folder=node.folder)
 
 
 def _sequence(node: Node, want: Any, path: Path) -> tuple[Any, ...]:
@@ -129,7 +130,7 @@ def _shorthand(node: Node, text: str, family: str, path: Path) -> Node:
         except (ConfigError, ValueError) as exc:
             raise located(_as_config_error(exc), node, path) from exc
     lines = {key: replace(Node.of(item, file=node.file), line=node.line) for key, item in found.items()}
-    return Node(lines, node.file, node.line, node.column)
+    return Node(lines, node.file, node.line, node.column).within(node.folder)
 
 
 def _dataclass(node: Node, cls: type[Any], path: Path, *, beside: tuple[str, ...] = ()) -> Any:
@@ -154,7 +155,8 @@ def _dataclass(node: Node, cls: type[Any], path: Path, *, beside: tuple[str, ...
     for field in named:
         with gathering.part():
             if field.name in node.value:
-                values[field.name] = _value(node.value[field.name], hints[field.name], (*path, field.name))
+                value = _value(node.value[field.name], hints[field.name], (*path, field.name))
+                values[field.name] = beside_folder(node.folder, value) if field.metadata.get("path") else value
             elif _is_required(field):
                 raise problem(node, (*path, field.name), f"is missing; {wants.description(hints[field.name])}")
     gathering.end()

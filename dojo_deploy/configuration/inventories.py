@@ -51,7 +51,7 @@ def load_inventory(path: str | Path, *, environment: str = "") -> Inventory:
 
 
 def inventory_from_document(document: Mapping[str, object], *, path: str | Path = "") -> Inventory:
-    """The inventory whose `document` this is; files of keys are looked for beside `path`. Raises ConfigError."""
+    """The inventory whose `document` this is; relative files are looked for beside `path`. Raises ConfigError."""
     return _inventory(Node.of(document, file=str(path)), Path(path))
 
 
@@ -73,7 +73,7 @@ def _with_base(node: Node, file: Path) -> Node:
 
 
 def _inventory(node: Node, file: Path) -> Inventory:
-    sections = bind(_with_defaults(node), Sections)
+    sections = bind(_with_defaults(node).within(str(file.parent.absolute()) if node.file else ""), Sections)
     app, gathering = sections.app, Gathering()
     with gathering.part():
         check_ssh(sections.ssh, node.at("ssh"), ("ssh",))

@@ -23,6 +23,7 @@ class Node:
     line: int = 0
     column: int = 0
     text: str = ""  # a scalar as it was written, without its quotes
+    folder: str = ""  # that relative files named here lie in; empty: the current one
 
     @classmethod
     def of(cls, plain: object, *, file: str = "") -> Node:
@@ -72,6 +73,15 @@ class Node:
 
     def without(self, *keys: str) -> Node:
         return replace(self, value={key: item for key, item in self.entries.items() if key not in keys})
+
+    def within(self, folder: str) -> Node:
+        """The same tree, all of whose relative files lie in `folder`."""
+        value = self.value
+        if isinstance(value, Mapping):
+            value = {key: item.within(folder) for key, item in value.items()}
+        elif isinstance(value, tuple):
+            value = tuple(item.within(folder) for item in value)
+        return replace(self, value=value, folder=folder)
 
     def over(self, base: Node) -> Node:
         """Laid over `base`: mappings merge key by key, all else replaces."""

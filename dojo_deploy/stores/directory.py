@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,9 +25,9 @@ STALE_SECONDS = 86400.0  # what a killed process left behind is removed after so
 
 @dataclass(frozen=True)
 class Directory:
-    """Settings: `path`, absolute or relative to where the command is started."""
+    """Settings: `path`, absolute or relative to the inventory's folder."""
 
-    path: str
+    path: str = field(metadata={"path": True})
 
     def open(self, session: Session) -> DirectoryStore:
         base = Path(self.path).expanduser() / session.inventory.scope

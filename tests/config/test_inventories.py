@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,30 @@ def test_files_of_keys_lie_beside_the_inventory(write: Write) -> None:
     ssh = load_inventory(path).hosts["web1"].ssh
     assert (ssh.key, ssh.known_hosts, ssh.user) == (str(path.parent / "keys/id"), str(path.parent / "known"), "root")
     assert load_inventory(write(SMALL + "ssh: {key: /etc/id}\n")).hosts["web1"].ssh.key == "/etc/id"
+
+
+RELATIVE = SMALL.replace("app:\n", "app:\n  env_file: {file: secrets/app.env}\n")
+
+
+def test_secrets_and_stores_with_relative_paths_lie_beside_the_inventory_wherever_one_stands(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write(RELATIVE + "store: {kind: directory, path: state}\n")
+    (path.parent / "secrets").mkdir()
+    (path.parent / "secrets" / "app.env").write_text("TOKEN=canary\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = load_inventory("inventories/production.yml")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = inventory_from_document(json.loads(json.dumps(found.document)), path=path)
+
+    for inventory in (found, again, load_inventory(path)):
+        assert inventory.store == Directory(str(path.parent / "state"))
+        assert inventory.app.env_file == Secret("file", "secrets/app.env")
+        assert inventory.app.env_file.reveal() == "TOKEN=canary"
+        assert pickle.loads(pickle.dumps(inventory.app.env_file)).reveal() == "TOKEN=canary"
+    assert found.document["store"] == {"kind": "directory", "path": "state"}
+    assert found.document["app"]["env_file"] == {"file": "secrets/app.env"}  # type: ignore[index]
 
 
 def test_extends_lays_a_file_over_its_base(write: Write) -> None:
