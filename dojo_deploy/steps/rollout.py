@@ -131,9 +131,14 @@ def split(places: Sequence[Placement], serial: Sequence[int | str]) -> tuple[tup
 
 def size_of(entry: int | str, total: int) -> int:
     """Hosts that a number (`2`) or a percentage (`50%`) stands for. Raises ConfigError for anything else."""
+    return max(1, share_of(entry, total)) if str(entry).strip().endswith("%") else share_of(entry, total)
+
+
+def share_of(entry: int | str, total: int) -> int:
+    """The same without the least of one host: `10%` of three is none."""
     text = str(entry).strip()
     if text.endswith("%") and text[:-1].strip().isdigit():
-        return max(1, total * min(int(text[:-1]), 100) // 100)
+        return total * min(int(text[:-1]), 100) // 100
     if text.isdigit():
         return int(text)
     raise ConfigError(f"{entry!r} is no number of hosts", hint="2, or 50%")

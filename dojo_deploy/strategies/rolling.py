@@ -11,7 +11,7 @@ from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import database, hooks, releases, services
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
-from dojo_deploy.steps.rollout import Bake, Rollout, size_of, unhealthy_first
+from dojo_deploy.steps.rollout import Bake, Rollout, share_of, unhealthy_first
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Rolling:
             ),
             slot=seen.live,
             notes=rollout.notes(self.batches),
-            max_failures=size_of(self.max_failures, len(places)) if self.max_failures else 0,
+            max_failures=share_of(self.max_failures, len(places)),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),

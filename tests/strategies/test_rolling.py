@@ -148,6 +148,13 @@ def test_batches_are_ansibles(serial: tuple[int | str, ...], total: int, sizes: 
     assert [len(batch) for batch in split(tuple(range(total)), serial)] == sizes  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("entry", "tolerated"), [(0, 0), ("0%", 0), ("10%", 0), ("34%", 1), ("100%", 3), (2, 2)])
+def test_a_share_of_failures_is_rounded_down_to_none(entry: int | str, tolerated: int) -> None:
+    inventory = site(3)
+
+    assert Rolling(max_failures=entry).plan(inventory, NEW, fleet(inventory)).max_failures == tolerated
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     hosts=st.integers(1, 12),
