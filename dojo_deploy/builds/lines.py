@@ -114,8 +114,9 @@ class Line:
 
 def _read(process: subprocess.Popen[bytes], chunks: queue.Queue[bytes]) -> None:
     assert process.stdout
-    while chunk := os.read(process.stdout.fileno(), CHUNK):
-        chunks.put(chunk)
+    with process.stdout as output:
+        while chunk := os.read(output.fileno(), CHUNK):
+            chunks.put(chunk)
     chunks.put(b"")
 
 
