@@ -126,10 +126,13 @@ def _refuse_unfit(places: tuple[Placement, ...], release: Release, seen: Observe
                 hint=f"build it there (build.on: {host.name}), or make the host's Node the same",
             )
         held = found.sha256.get(release.id)
-        if held and held != release.sha256 and release.id in found.current.values():
+        served = release.id in found.current.values() or any(
+            known.passed for known in seen.known if known.id == release.id
+        )
+        if held and held != release.sha256 and served:
             raise RefusedError(
-                f"{host.name} runs another build of {release.id} than the one at hand",
-                hint="deploy a new commit, or roll back first: a running release is never overwritten",
+                f"{host.name} has another build of {release.id} than the one at hand, and it has served",
+                hint=f"deploy a new commit, or go back to the one there: invoke rollback --to {release.id}",
             )
         # The archive and, unpacked, about four times its size, lie there together for a moment.
         needed = 5 * release.size

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.plan import Plan, Step
-from dojo_deploy.release import Platform, Release
+from dojo_deploy.release import Known, Platform, Release
 from dojo_deploy.steps.rollout import split
 from dojo_deploy.strategies import Bake, Hook, Migrate, Rolling
 from tests.sites import NEW, OLD, fleet, site
@@ -93,6 +95,16 @@ def test_an_unfit_host_is_refused_before_any_change(changes: dict[str, object], 
 
     with pytest.raises(RefusedError, match=said):
         Rolling().plan(inventory, release, fleet(inventory, web2=changes))
+
+
+def test_a_release_that_served_before_is_not_replaced_by_another_build_of_it() -> None:
+    inventory = site(2)
+    seen = fleet(inventory, web2={"releases": (OLD.id, NEW.id), "sha256": {NEW.id: "other"}})
+    passed = replace(seen, known=(Known(NEW.id, passed="2025-01-01T00:00:00Z"), *seen.known))
+
+    with pytest.raises(RefusedError, match="web2 has another build"):
+        Rolling().plan(inventory, NEW, passed)
+    assert "stage" in stages(Rolling().plan(inventory, NEW, seen))["prepare"]["web2"]
 
 
 def test_an_artifact_that_a_host_has_is_not_sent_again() -> None:
