@@ -135,7 +135,7 @@ def _refuse_unfit(places: tuple[Placement, ...], release: Release, seen: Observe
                 hint=f"deploy a new commit, or go back to the one there: invoke rollback --to {release.id}",
             )
         # The archive and, unpacked, about four times its size, lie there together for a moment.
-        needed = 5 * release.size
+        needed = 5 * release.size if held != release.sha256 else 0
         if found.free and found.free < needed:
             raise RefusedError(
                 f"{host.name} has {found.free // 2**20} MiB free where releases go, and needs {needed // 2**20}",

@@ -107,6 +107,15 @@ def test_a_release_that_served_before_is_not_replaced_by_another_build_of_it() -
     assert "stage" in stages(Rolling().plan(inventory, NEW, seen))["prepare"]["web2"]
 
 
+def test_room_is_asked_for_only_where_the_artifact_has_to_go() -> None:
+    inventory = site(2)
+    there = {"free": 10, "releases": (OLD.id, NEW.id), "sha256": {NEW.id: NEW.sha256}}
+
+    Rolling().plan(inventory, NEW, fleet(inventory, web1=there, web2=there))
+    with pytest.raises(RefusedError, match="web2 has 0 MiB free"):
+        Rolling().plan(inventory, NEW, fleet(inventory, web1=there, web2={"free": 10}))
+
+
 def test_an_artifact_that_a_host_has_is_not_sent_again() -> None:
     inventory = site(2)
     seen = fleet(inventory, web1={"sha256": {NEW.id: NEW.sha256}, "releases": (OLD.id, NEW.id)})
