@@ -33,11 +33,12 @@ def prove(place: Placement, gate: Gate) -> tuple[Step, ...]:
     start = manager.prove(proof)
     if not start:
         return ()
-    end = Step("end proof", OnHost(manager.unprove(proof)))
+    deadline = _patience(place)
+    end = Step("end proof", OnHost(manager.unprove(proof)), deadline=deadline)
     files = tuple(_write(path, content) for path, content in manager.files(proof).items())
     target = Target(place.host.name, PROOF, place.release)
     # The gate is judged first and the proof ended after it; should the gate fail, the undo ends the proof.
-    return (Step("prove", OnHost((*files, *start)), gate=gate.at(target), undo=end), end)
+    return (Step("prove", OnHost((*files, *start)), gate=gate.at(target), undo=end, deadline=deadline), end)
 
 
 def switch(place: Placement, *, back_to: str, gate: Gate) -> Step:

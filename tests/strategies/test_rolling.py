@@ -50,6 +50,18 @@ def test_the_first_release_drains_nothing_and_stops_when_undone() -> None:
     assert [step.undo.name for _, _, _, step in plan.steps() if step.name == "switch" and step.undo] == ["stop", "stop"]
 
 
+def test_a_process_that_takes_long_to_stop_or_to_come_up_is_given_the_time() -> None:
+    inventory = site(2)
+    slow = replace(inventory.app.processes.each["web"], ready_within=50.0, stop_within=70.0)
+    processes = replace(inventory.app.processes, each={"web": slow})
+    patient = replace(inventory, app=replace(inventory.app, processes=processes))
+    steps = [step for _, _, _, step in Rolling().plan(patient, NEW, fleet(patient)).steps()]
+
+    patience = {step.name: step.deadline for step in steps if step.name in ("prove", "end proof", "switch")}
+    assert patience == dict.fromkeys(("prove", "end proof", "switch"), 150.0)
+    assert all(step.undo.deadline >= 120.0 for step in steps if step.name == "prove" and step.undo)
+
+
 def test_one_host_alone_is_reloaded_in_place_and_the_plan_says_so() -> None:
     inventory = site(1)
     plan = Rolling(bake=Bake(0)).plan(inventory, NEW, fleet(inventory))
