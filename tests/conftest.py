@@ -13,7 +13,7 @@ from dojo_deploy.transports.shells import SshShell
 from tests.sshd import Server, any_server
 
 # Needs a privilege that a container may lack, and that no package gives.
-MAY_SKIP = "may not mount"
+MAY_SKIP = "mount"
 
 
 @pytest.hookimpl(wrapper=True)

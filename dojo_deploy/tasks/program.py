@@ -16,8 +16,9 @@ USAGE = 2
 HELP = """\
 Deploys Node apps to your own machines: gated, undoable, resumable.
 
-  dojo TASK --flags       deploy --ref v2      deploy --dry-run      deploy -i production
-  dojo TASK --help        what a task does, and its flags
+  dojo deploy --dry-run       what would be done, and nothing else
+  dojo deploy --ref v2        -i production names another inventory
+  dojo TASK --help            what a task does, and its flags
 """
 
 
