@@ -62,7 +62,7 @@ def deploy(
             wishes,
             trail,
             artifact=path,
-            platform=bool(release.platform.node_abi),
+            platform=bool(str(release.platform)),
         )
 
 
@@ -143,7 +143,7 @@ def plan(
         else:
             release, _ = built(session, trail, ref, artifact)
             find = lambda _: release  # noqa: E731
-            platform = bool(release.platform.node_abi)
+            platform = bool(str(release.platform))
         with threads(site_lanes(session)) as executor:
             return look_and_plan(session, chosen, find, executor, platform=platform)[1]
 
