@@ -350,12 +350,10 @@ def test_a_killed_controller_finds_its_job_done_once(idempotent: bool, rig: Rig)
         "ssh": asdict(rig.shell.host.ssh),
         "steps": [("a", "true", True), ("b", line, idempotent)],
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", CONTROLLER, json.dumps(about)], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
-    )
-    until(lambda: times(rig, "b") == 1, 10)
-    process.kill()
-    process.wait(5)
+    words = [sys.executable, "-c", CONTROLLER, json.dumps(about)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        until(lambda: times(rig, "b") == 1, 10)
+        process.kill()
     results = rig.carry(step("a", "true"), step("b", line, idempotent=idempotent), counted(rig, "c"))
     assert rig.outcomes(results) == ["replayed", "replayed", "done"]
     assert (times(rig, "b"), times(rig, "c")) == (1, 1)

@@ -161,7 +161,7 @@ def test_a_release_that_passes_again_is_good_again_and_newest(store: Store) -> N
     ledger.passed(store, Release("r1"), run="run2", at="2026-11-21")
     record = ledger.read_record(store)
     assert [known.id for known in record.releases] == ["r2", "r1"]
-    assert record.releases[-1] == Known("r1", passed="2026-11-21", run="run2")
+    assert record.releases[-1] == Known("r1", passed="2026-11-21", run="run2", before="2026-11-20")
 
 
 def test_one_that_passed_on_some_hosts_only_is_known_and_not_good(store: Store) -> None:
