@@ -87,6 +87,8 @@ class Remote:
         finally:
             archive.kill()
             archive.wait()
+            if archive.stdout:
+                archive.stdout.close()
 
     def _fetch(self, tree: str, folder: str, private: Path) -> Path:
         packed = self._run(Command.shell(PACK.format(tree=quote(tree), folder=quote(folder))), within=SEND_SECONDS)
