@@ -15,6 +15,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/vermin --quiet --target=3.10- --no-tips --violations dojo_deploy tests benchmarks tasks.py
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 # Whole matrices instead of samples: hours.
