@@ -109,11 +109,12 @@ class HostSeen:
     clock: float = 0.0  # the host's wall clock minus ours, seconds
     open_run: str = ""  # a run that began here and never ended
     drained: bool = False  # out of the balancer when we looked
+    sick: str = ""  # what its health probe said, or which processes were missing; empty: well, or never asked
 
     def is_healthy(self, slot: str) -> bool:
-        """Something runs there, and it is what the link names."""
+        """Something runs there, it is what the link names, and nothing spoke against it."""
         runs = [release for key, found in self.running.items() if key.startswith(f"{slot}/") for release in found]
-        return bool(runs) and all(release == self.current.get(slot) for release in runs)
+        return bool(runs) and all(release == self.current.get(slot) for release in runs) and not self.sick
 
 
 @dataclass(frozen=True)

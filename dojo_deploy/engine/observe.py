@@ -1,4 +1,4 @@
-"""A look at every host: read-only, one round trip each."""
+"""A look at every host: read-only, one round trip each, and one question to what serves there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import TransportError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import BLUE, Host, Inventory
+from dojo_deploy.plan import Target
 from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Platform
 
 LOOK_WITHIN = 30.0
+ASK_WITHIN = 5.0
 # The nearest folder that exists stands for one that does not yet: the free space is the same.
 LOOK = """\
 printf '@clock %s\\n' "$(date +%s.%N)"
@@ -47,7 +49,8 @@ def observe(
     is wanted but whether they serve; one that cannot be asked is left out.
     """
     site = session.inventory
-    futures = {host.name: executor.submit(look, session, host, platform=platform) for host in hosts}
+    slot = live or BLUE
+    futures = {host.name: executor.submit(_examine, session, host, slot, platform=platform) for host in hosts}
     found: dict[str, HostSeen] = {}
     failures: list[TransportError] = []
     for name, future in futures.items():
@@ -61,7 +64,6 @@ def observe(
         if len(failures) > 1:
             first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
         raise first
-    slot = live or BLUE
     backends = tuple(backend for backend in site.backends(slot) if backend.host in found)
     drained = site.balancer.drained(session, backends)
     return Observed(
@@ -78,6 +80,30 @@ def look(session: Session, host: Host, *, platform: bool = True) -> HostSeen:
     if not done.ok:
         raise TransportError(f"could not be looked at: {done.complaint}", host=host.name)
     return answer(host, done.stdout.decode("utf-8", "backslashreplace"), offset)
+
+
+def _examine(session: Session, host: Host, slot: str, *, platform: bool) -> HostSeen:
+    seen = look(session, host, platform=platform)
+    return replace(seen, sick=_missing(session.inventory, seen, slot) or _complaint(session, host, seen, slot))
+
+
+def _missing(site: Inventory, seen: HostSeen, slot: str) -> str:
+    """Processes of which fewer run than configured. What an operator's own line prints is no count."""
+    counts = {
+        name: (len(seen.running.get(f"{slot}/{name}", ())), process.instances)
+        for name, process in site.app.processes.watched.items()
+        if not process.running and seen.current.get(slot)
+    }
+    return "; ".join(f"{runs} of {wanted} {name} run" for name, (runs, wanted) in counts.items() if runs < wanted)
+
+
+def _complaint(session: Session, host: Host, seen: HostSeen, slot: str) -> str:
+    site, current = session.inventory, seen.current.get(slot, "")
+    probe = site.probes.get("health")
+    if not probe or not current or not host.port(site.app.processes.web, slot):
+        return ""
+    reading = probe.check(session, Target(host.name, slot, current), within=ASK_WITHIN)
+    return "" if reading.ok else reading.detail
 
 
 def question(site: Inventory, host: Host, *, platform: bool) -> Command:

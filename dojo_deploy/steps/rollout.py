@@ -11,7 +11,7 @@ from dojo_deploy.inventory import Host, Inventory
 from dojo_deploy.plan import Gate, Lane, OnHost, Stage, Step, Target
 from dojo_deploy.release import Observed, Placement
 from dojo_deploy.steps import hooks as hooks_
-from dojo_deploy.steps import traffic
+from dojo_deploy.steps import services, traffic
 from dojo_deploy.steps.hooks import Hook
 
 
@@ -145,5 +145,17 @@ def share_of(entry: int | str, total: int) -> int:
 
 
 def unhealthy_first(hosts: Sequence[Host], seen: Observed, slot: str) -> tuple[Host, ...]:
-    """Sick hosts go first: the other way round, the roll would take down the only good ones."""
-    return tuple(sorted(hosts, key=lambda host: seen.hosts[host.name].is_healthy(slot)))
+    """Hosts that serve nobody go first, then sick ones: the other way round, the roll would take down the good ones."""
+
+    def rank(host: Host) -> tuple[bool, bool, bool]:
+        found = seen.hosts[host.name]
+        return not found.drained, not found.sick, found.is_healthy(slot)
+
+    return tuple(sorted(hosts, key=rank))
+
+
+def switch(seen: Observed, place: Placement, gate: Gate) -> Step:
+    """From what the host was found with to the placement's release."""
+    found = seen.hosts[place.host.name]
+    well = not found.sick and (not place.app.processes.watched or found.is_healthy(place.slot))
+    return services.switch(place, back_to=seen.current(place.host.name), gate=gate, was_well=well)

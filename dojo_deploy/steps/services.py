@@ -41,10 +41,11 @@ def prove(place: Placement, gate: Gate) -> tuple[Step, ...]:
     return (Step("prove", OnHost((*files, *start)), gate=gate.at(target), undo=end, deadline=deadline), end)
 
 
-def switch(place: Placement, *, back_to: str, gate: Gate) -> Step:
+def switch(place: Placement, *, back_to: str, gate: Gate, was_well: bool = True) -> Step:
     """The slot's link and its processes, as one step: apart, an undo would reload before the link is back.
 
-    `back_to` is what was observed; empty on a bare host, where undoing means stopping.
+    `back_to` is what was observed; empty on a bare host, where undoing means stopping. A host that was not `was_well`
+    is put back as it was found, without a gate that it could not have passed before either.
     """
     target = Target(place.host.name, place.slot, place.release)
     deadline = _patience(place)
@@ -53,7 +54,7 @@ def switch(place: Placement, *, back_to: str, gate: Gate) -> Step:
         undo = Step(
             "switch back",
             OnHost((_link(old), *_start(old))),
-            gate=gate.at(replace(target, release=back_to)),
+            gate=gate.at(replace(target, release=back_to)) if was_well else None,
             deadline=deadline,
         )
     else:

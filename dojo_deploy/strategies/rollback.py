@@ -10,7 +10,7 @@ from dojo_deploy.plan import Gate, Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import hooks, services
 from dojo_deploy.steps.hooks import Hook
-from dojo_deploy.steps.rollout import Bake, Rollout, unhealthy_first
+from dojo_deploy.steps.rollout import Bake, Rollout, switch, unhealthy_first
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Rollback:
             self.bake,
             self.hooks,
             places,
-            change=lambda place: (services.switch(place, back_to=seen.current(place.host.name), gate=self.gate),),
+            change=lambda place: (switch(seen, place, self.gate),),
         )
         finish = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
         return Plan(

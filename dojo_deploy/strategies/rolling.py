@@ -11,7 +11,7 @@ from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import database, hooks, releases, services
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
-from dojo_deploy.steps.rollout import Bake, Rollout, share_of, unhealthy_first
+from dojo_deploy.steps.rollout import Bake, Rollout, share_of, switch, unhealthy_first
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Rolling:
             self.bake,
             self.hooks,
             places,
-            change=lambda place: (services.switch(place, back_to=seen.current(place.host.name), gate=self.gate),),
+            change=lambda place: (switch(seen, place, self.gate),),
             prelude=lambda place: services.prove(place, self.gate) if self.prove == "on" else (),
         )
         before = hooks.stages(self.hooks, "run", "before", places) + hooks.stages(
