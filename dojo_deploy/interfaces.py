@@ -190,6 +190,13 @@ class Session(Protocol):
     cancelled: threading.Event  # set: start nothing new, wake from sleeps
 
     @property
+    def lease(self) -> tuple[str, int]:
+        """The store's id and the generation under which the run changes things; ("", 0) outside of a run.
+
+        What an adapter changes on a shared machine it changes only if that machine has seen no newer one of the store.
+        """
+
+    @property
     def store(self) -> Store: ...
 
     def shell(self, host: str) -> Shell:

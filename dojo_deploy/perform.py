@@ -235,6 +235,7 @@ def run_of(
     progress: Progress,
     artifact: Path | None,
 ) -> Run:
+    session.lease = lease.store_id, lease.generation
     return Run(
         id=run_id,
         plan=plan,

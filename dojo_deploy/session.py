@@ -27,6 +27,7 @@ class OpenSession:
         self.inventory = inventory
         self.clock: Clock = clock or SystemClock()
         self.cancelled = threading.Event()
+        self.lease = ("", 0)
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {CONTROLLER: LocalShell()}
         self._guards: dict[str, threading.Lock] = {}
@@ -85,6 +86,10 @@ class BoundSession:
         self.inventory = session.inventory
         self.clock = session.clock
         self.cancelled = session.cancelled
+
+    @property
+    def lease(self) -> tuple[str, int]:
+        return self._session.lease
 
     @property
     def store(self) -> Store:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dojo_deploy.balancers import nginx_files as files
 from dojo_deploy.balancers.nginx_change import Change, Site
 from dojo_deploy.balancers.nginx_inspect import inspect
-from dojo_deploy.errors import BalancerError, ConfigError, DojoError, LostError, RefusedError
+from dojo_deploy.errors import BalancerError, ConfigError, DojoError, FencedError, LostError, RefusedError
 from dojo_deploy.interfaces import Answer, Backend
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Nginx:
     def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """Returns once the workers that knew it are gone: until then a kept-alive connection may still reach it.
 
-        Raises RefusedError when no other host of `pool` would be left (an empty one allows it), BalancerError when it
-        was put back.
+        Raises RefusedError when no other host of `pool` would be left (an empty one allows it), FencedError when a
+        newer run has changed an nginx since, BalancerError when it was put back.
         """
         self._everywhere(session, "drain", backend, pool)
 
@@ -99,6 +99,8 @@ class Nginx:
                     change.await_complete(self.drain_within)
                 else:
                     change.await_handover(self.effect_within)
+        except FencedError:
+            raise  # what is there now is the newer run's
         except DojoError as exc:
             stuck = [text for change in reversed(made) if (text := _put_back(session, change, backend, self))]
             if stuck:

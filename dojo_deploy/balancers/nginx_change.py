@@ -9,7 +9,7 @@ from dojo_deploy import http1
 from dojo_deploy.balancers import nginx_files as files
 from dojo_deploy.balancers import nginx_scripts as scripts
 from dojo_deploy.command import Command
-from dojo_deploy.errors import BalancerError, RefusedError
+from dojo_deploy.errors import BalancerError, FencedError, RefusedError
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Backend, Completed, Session
@@ -69,10 +69,14 @@ class Change:
     def write(self, verb: str, backend: Backend, pool: tuple[Backend, ...], *, force: bool = False) -> Written:
         """Files, test and reload; when nginx refuses, the files are as they were and it was told nothing.
 
-        Raises RefusedError for a drain that would leave no other host of `pool`, unless that is empty.
+        Raises RefusedError for a drain that would leave no other host of `pool`, unless that is empty, and FencedError
+        when a newer run has been here.
         """
         site = self.site
+        store, generation = self.session.lease
         env = {
+            "STORE": store,
+            "LEASE": str(generation),
             "INCLUDE": site.include,
             "SCOPE": site.scope,
             "VERB": verb,
@@ -91,6 +95,8 @@ class Change:
         done = self.run(scripts.CHANGE, env, within=SCRIPT_WITHIN, stdin=rows.encode())
         if done.status == scripts.WOULD_EMPTY:
             raise RefusedError(f"{self.host}: draining {backend.host} would leave the site without a backend")
+        if done.status == scripts.FENCED:
+            raise FencedError(f"{self.host}: nginx was not changed: {_words(done)}")
         if not done.ok:
             raise BalancerError(f"{self.host}: {_REASONS.get(done.status, 'failed')}: {_words(done)}")
         rest = dict(row.partition(" ")[::2] for row in done.text.splitlines())

@@ -1,7 +1,7 @@
 """What runs on the balancer's host: POSIX sh, values through the environment and standard input, nginx as "$@"."""
 
 # Exit statuses of CHANGE; after all of them but 0 the files are as they were and nginx was told nothing.
-REFUSED_BEFORE, WOULD_EMPTY, REFUSED, UNTOLD, BUSY = 10, 11, 20, 21, 75
+REFUSED_BEFORE, WOULD_EMPTY, FENCED, REFUSED, UNTOLD, BUSY = 10, 11, 12, 20, 21, 75
 
 _DUMP = r"""
 # -T is -t that also prints what nginx was given: test, pid file and logs in one. It may hold secrets: kept 0600.
@@ -21,6 +21,15 @@ base=$INCLUDE/$SCOPE work=$INCLUDE/$SCOPE/.work
 mkdir -p "$base/servers" "$base/server" || exit 73
 exec 9>>"$INCLUDE/.dojo.lock" || exit 73
 flock -w "$LOCK_WITHIN" 9 || { echo "another change has held $INCLUDE/.dojo.lock for $LOCK_WITHIN s"; exit 75; }
+# A run that slept while a newer one took over must not undo what that one did; another store counts anew.
+if [ -n "$STORE" ]; then
+    held= newest=
+    [ ! -e "$base/.fence" ] || read -r held newest <"$base/.fence"
+    [ "$held" = "$STORE" ] && [ "${newest:-0}" -ge 0 ] || newest=0
+    [ "$newest" -le "$LEASE" ] || { echo "generation $newest has changed this site, and this is $LEASE"; exit 12; }
+    [ "$newest" = "$LEASE" ] ||
+        { echo "$STORE $LEASE" >"$base/.fence.new" && mv -f "$base/.fence.new" "$base/.fence"; } || exit 73
+fi
 rm -rf "$work"; trap 'rm -rf "$work"' EXIT; mkdir -m 700 "$work" || exit 73
 """
     + _DUMP

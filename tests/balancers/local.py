@@ -135,6 +135,7 @@ class LocalSession:
         self.inventory = inventory
         self.clock = RealClock()
         self.cancelled = threading.Event()
+        self.lease = ("", 0)
         self.shells = {name: LocalShell(host) for name, host in inventory.hosts.items()}
         self._guards: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 

@@ -12,7 +12,7 @@ import pytest
 
 from dojo_deploy.balancers.nginx import Nginx
 from dojo_deploy.command import Command
-from dojo_deploy.errors import BalancerError, ConfigError, RefusedError
+from dojo_deploy.errors import BalancerError, ConfigError, FencedError, RefusedError
 from dojo_deploy.interfaces import Backend, Completed
 
 from .local import LocalSession, LocalShell, RunningNginx, Upstream, free_port, inventory, pool
@@ -73,6 +73,25 @@ def test_a_reload_that_answers_0_and_is_not_in_effect_is_noticed_and_put_back(si
     extra.unlink()
     settings.drain(session, backends[0], backends)
     assert settings.drained(session, backends) == {"web1"}
+
+
+def test_a_run_that_slept_through_a_takeover_changes_nothing(site: Site, nginx: RunningNginx) -> None:
+    settings, session, backends = site
+    session.lease = ("store-a", 7)
+    settings.drain(session, backends[0], backends)
+    session.lease = ("store-a", 8)
+    settings.restore(session, backends[0], backends)
+    before = written(nginx)
+    session.lease = ("store-a", 7)
+    for change in (settings.drain, settings.restore):
+        with pytest.raises(FencedError, match="generation 8 has changed this site, and this is 7"):
+            change(session, backends[0], backends)
+    assert written(nginx) == before
+    assert settings.drained(session, backends) == set()
+    for lease in (("store-a", 8), ("store-b", 1), ("", 0)):
+        session.lease = lease
+        settings.drain(session, backends[1], backends)
+        settings.restore(session, backends[1], backends)
 
 
 def test_the_pool_cannot_be_emptied(site: Site, nginx: RunningNginx) -> None:
