@@ -129,8 +129,17 @@ def _with_defaults(node: Node) -> Node:
         path = health.value if "health" in node.at("app").entries else App.health
         default("probes", value={})
         default("probes", "release", value={"kind": "release"})
-        default("probes", "health", value={"kind": "http", "path": path if isinstance(path, str) else App.health})
+        asked = {"kind": "http", "path": path if isinstance(path, str) else App.health}
+        # Nobody can be asked where nothing listens: a static site, or workers alone, are judged by what runs.
+        default("probes", "health", value=asked if _listens(node) else {"kind": "release"})
     return node
+
+
+def _listens(node: Node) -> bool:
+    """Whether any process has a port; hosts may only change one that there is."""
+    processes = node.at("app").entries.get("processes")
+    each = processes.entries.values() if processes and isinstance(processes.value, Mapping) else ()
+    return any({"port", "ports"} & set(one.entries) for one in each if isinstance(one.value, Mapping))
 
 
 def _check_app(app: App, node: Node) -> None:

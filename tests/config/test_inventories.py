@@ -215,3 +215,14 @@ def test_a_document_is_plain_and_keeps_secrets_as_references(write: Write) -> No
     assert (again, again.document) == (found, found.document)
     with pytest.raises(ConfigError, match=r"^other\.yml: app\.name: is missing"):
         inventory_from_document({"app": {}, "hosts": {"web": ["a"]}}, path="other.yml")
+
+
+def test_what_listens_on_no_port_is_healthy_when_it_runs_its_release() -> None:
+    def health(processes: dict[str, object]) -> object:
+        app = {"name": "a", "environment": "test", "root": "/srv/a", "processes": processes}
+        document = {"app": app, "hosts": {"web": ["w"]}}
+        return type(inventory_from_document(document).probes["health"]).__name__
+
+    assert health({}) == "ReleaseProbe"
+    assert health({"kind": "pm2", "worker": {"script": "worker.js"}}) == "ReleaseProbe"
+    assert health({"kind": "pm2", "web": {"script": "server.js", "port": 3000}}) == "HttpProbe"
