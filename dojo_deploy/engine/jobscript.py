@@ -14,6 +14,8 @@ from dojo_deploy.command import Command, quote
 from dojo_deploy.engine.jobshell import JOB, LAUNCH
 from dojo_deploy.release import Layout
 
+KEPT = 20  # runs that a host remembers
+
 
 @dataclass(frozen=True)
 class JobStep:
@@ -73,6 +75,7 @@ def script(job: Job, *, nonce: str, size: int = 0, wait: float = 60.0) -> bytes:
             GENERATION=job.generation,
             WAIT=f"{max(wait, 0.1):.1f}",
             CLOSE="1" if job.close else "",
+            KEPT=KEPT,
             TEXTS="\n".join(f"{numbers[step.id]}) {_text(step, size)} ;;" for step in job.steps),
             IDS="\n".join(f"{quote(name)}) v={number} ;;" for name, number in numbers.items()),
             STEPS="\n".join(_call(step, numbers) for step in job.steps),

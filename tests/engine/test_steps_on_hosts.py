@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,26 @@ def test_a_release_that_cannot_be_removed_is_said_and_fails_nothing(rig: Rig) ->
     assert sorted(path.name for path in (rig.root / "releases").iterdir()) == ["current", stuck]
     assert any(stuck in line and line.startswith("kept:") for line in rig.said)
     assert any("too long" in line for line in rig.said)
+
+
+def test_the_end_of_a_run_removes_what_killed_jobs_left_and_the_records_of_old_runs(rig: Rig) -> None:
+    runs = rig.root / ".dojo" / "runs"
+    for number in range(25):
+        (runs / f"20260101T0000{number:02}-aaaaaa").mkdir(parents=True)
+    killed, waiting = runs / "20260101T000024-aaaaaa" / "n1.sh", runs / "20260101T000023-aaaaaa" / "n2.sh"
+    for script, moment in ((killed, 1), (waiting, time.time() + 3600)):
+        script.write_text("TOKEN=canary")
+        os.utime(script, (moment, moment))
+    (rig.root / ".dojo").chmod(0o700)
+    this = "20260102T000000-bbbbbb"
+    rig.carry(JobStep("a", (Command.of("true"),), 10.0), run=this)
+    assert (len(list(runs.iterdir())), killed.exists()) == (26, True)
+    (result,) = rig.carry(JobStep("b", (Command.of("true"),), 10.0), run=this, close=True)
+
+    assert result.outcome == "done"
+    assert sorted(path.name for path in runs.iterdir()) == [
+        *(f"20260101T0000{number:02}-aaaaaa" for number in range(6, 25)),
+        this,
+    ]
+    assert (killed.exists(), waiting.exists()) == (False, True)
+    assert [path.name for path in (runs / this).iterdir() if path.suffix in (".sh", ".pipe")] == []
