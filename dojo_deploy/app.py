@@ -18,7 +18,7 @@ from dojo_deploy.conduct import (
     site_lanes,
 )
 from dojo_deploy.config import find_inventory, load_inventory, load_strategy
-from dojo_deploy.engine import ledger
+from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
@@ -52,6 +52,8 @@ def deploy(
     """
     with _opened(inventory, bring_up=True) as session:
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        if about(chosen) != "build":
+            raise ConfigError(f"{type(chosen).__name__} builds nothing", hint=f"invoke {strategy}")
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
         release, path = built(session, trail, ref, artifact)
@@ -135,13 +137,13 @@ def plan(
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
         platform = False
-        if strategy == "rollback":
+        if about(chosen) == "earlier":
             names = [host.name for host in session.inventory.select(limit)]
-            find = lambda seen: earlier(seen, to, names)  # noqa: E731
-        elif strategy == "restart":
+            find: ReleaseOf = lambda seen: earlier(seen, to, names)  # noqa: E731
+        elif about(chosen) == "present":
             find = present
         else:
-            release, _ = built(session, trail, ref, artifact)
+            release = built(session, trail, ref, artifact)[0]
             find = lambda _: release  # noqa: E731
             platform = bool(str(release.platform))
         with threads(site_lanes(session)) as executor:
@@ -156,6 +158,12 @@ def status(inventory: Site = None) -> CensusTaken:
         return take_census(session, site.group(site.web), executor, live=record.live)
 
 
+def holder(inventory: Site = None) -> lock.Entry | None:
+    """Who holds the lock, or held it last, and which run is open; None when nobody ever took it."""
+    with _opened(inventory) as session:
+        return lock.read(session.store)
+
+
 def releases(inventory: Site = None) -> tuple[Known, ...]:
     """The record: every release that was brought into service or failed to be, newest first."""
     with _opened(inventory) as session:
@@ -166,6 +174,11 @@ def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
     """Runs, newest first, from the store."""
     with _opened(inventory) as session:
         return ledger.runs(session.store)
+
+
+def about(strategy: Strategy) -> str:
+    """Which release a strategy is about: `build`, `earlier` or `present`."""
+    return getattr(strategy, "release", "build")
 
 
 def choose(

@@ -175,7 +175,10 @@ class ProcessManager(Protocol):
 
 
 class Strategy(Protocol):
-    """How a site is changed. A frozen dataclass; its fields are the keys of its file."""
+    """How a site is changed. A frozen dataclass; its fields are the keys of its file.
+
+    A class attribute `release` says which one it is about: `build` (when there is none), `earlier` or `present`.
+    """
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Pure: the same values give the same plan. Raises RefusedError when the change must not be made."""

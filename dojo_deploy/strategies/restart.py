@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
@@ -15,6 +16,8 @@ from dojo_deploy.steps.rollout import Bake, Rollout, unhealthy_first
 @dataclass(frozen=True)
 class Restart:
     """Per batch: drain → restart → gate → restore. Each host keeps the release that it has."""
+
+    release: ClassVar[str] = "present"
 
     batches: tuple[int | str, ...] = (1, "50%")
     gate: Gate = Gate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
@@ -19,6 +20,8 @@ class Rollback:
 
     Faster than a deployment on purpose: everything is on the hosts, and the release has served before.
     """
+
+    release: ClassVar[str] = "earlier"
 
     batches: tuple[int | str, ...] = (1, "100%")
     gate: Gate = Gate()

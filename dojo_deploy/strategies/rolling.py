@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.inventory import Host, Inventory
@@ -23,6 +24,8 @@ class Rolling:
     side port before its host is drained; `off` for applications that ignore `$PORT`. `on_failure`: rollback or halt;
     `on_interrupt`, for Ctrl-C and SIGTERM: halt (stop at the next step, to be resumed or aborted) or rollback.
     """
+
+    release: ClassVar[str] = "build"
 
     batches: tuple[int | str, ...] = (1, "50%")
     max_failures: int | str = 0

@@ -69,10 +69,23 @@ def deploy(
     )
 
 
-@command("inventory", "to", "limit", "dry_run", "set", "probe", "no_probe", "json", "verbose", iterable=("set",))
+@command(
+    "strategy",
+    "inventory",
+    "to",
+    "limit",
+    "dry_run",
+    "set",
+    "probe",
+    "no_probe",
+    "json",
+    "verbose",
+    iterable=("set",),
+)
 def rollback(
     context: Context,
     to: str = "",
+    strategy: str = "rollback",
     inventory: str = "",
     limit: str = "",
     dry_run: bool = False,
@@ -90,10 +103,10 @@ def rollback(
 
     asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": overrides(set or [])}
     if is_dry(context, dry_run):
-        _show(inventory, "rollback", json=json, **asked)
+        _show(inventory, strategy, json=json, **asked)
         return
     _change(
-        lambda site, wishes: app.rollback(site, wishes=wishes, **asked),
+        lambda site, wishes: app.rollback(site, strategy, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
         json=json,
@@ -170,7 +183,7 @@ def _change(run: Run, inventory: str, *, load: bool | None, json: bool, verbose:
         reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
         rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
         try:
-            result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate))
+            result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate, restore=reporter.close))
         finally:
             reporter.close()
     if not result.run and not json:

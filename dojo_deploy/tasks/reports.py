@@ -22,8 +22,18 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
     from dojo_deploy.reporters import census_table
 
     with ended(json=json):
-        census = app.status(inventory or None)
-    print(json_.dumps(census.as_dict(), indent=2) if json else census_table(census))
+        site = app.read(inventory or None)
+        census, entry = app.status(site), app.holder(site)
+    lock = {"held_by": str(entry.holder), "run": entry.run} if entry and entry.state == "held" else None
+    open_run = entry.open if entry else ""
+    if json:
+        print(json_.dumps({**census.as_dict(), "lock": lock, "open_run": open_run}, indent=2))
+    else:
+        print(census_table(census))
+        if lock:
+            print(f"run {lock['run']} holds the lock: {lock['held_by']}")
+        if open_run and not lock:
+            print(f"run {open_run} never ended: invoke resume goes on with it, invoke abort undoes it")
     if census.verdict == "mixed":
         raise Exit(code=MIXED)
 
