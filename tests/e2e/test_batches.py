@@ -57,6 +57,7 @@ def test_a_tolerated_host_is_undone_and_drained_until_the_next_deployment(site: 
     serves(site, healed.release)
 
 
+@pytest.mark.soak
 def test_a_tolerated_host_that_fails_its_proof_is_left_drained_too(site: Fleet) -> None:
     old = site.release("v1")
 

@@ -14,7 +14,7 @@ from dojo_deploy import app
 from dojo_deploy.conduct import Result
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import StageStarted
-from tests.e2e.fleet import QUICK, Fleet
+from tests.e2e.fleet import Fleet
 from tests.e2e.looking import currents, serves, variant, watch
 
 HASTE = {"gate.every": "100ms", "gate.in_a_row": "2"}
@@ -126,7 +126,13 @@ def test_a_rollback_finds_its_target_by_any_of_its_names(site: Fleet, name: str)
     plan = app.plan(site.inventory, "rollback", to=to, overrides=HASTE)
 
     assert plan.release.id == known.id
-    if name == "commit":
-        assert site.deploy("v2", overrides=QUICK | {"batches": '["50%"]'}).verdict == "done"
-        assert back(site, to=to).verdict == "done"
-        serves(site, known.id)
+
+
+@pytest.mark.soak
+def test_a_rollback_to_a_commit_serves_that_commit(site: Fleet) -> None:
+    known = next(known for known in app.releases(site.inventory) if known.ref == "v1")
+    assert site.deploy("v2", overrides={"batches": '["50%"]'}).verdict == "done"
+
+    assert back(site, to=known.commit[:8]).verdict == "done"
+
+    serves(site, known.id)
