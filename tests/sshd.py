@@ -143,7 +143,7 @@ def _running(process: subprocess.Popen[bytes], folder: Path, port: int) -> Itera
     ssh = Ssh(getpass.getuser(), port, str(folder / "id"), str(folder / "known_hosts"), connect_within=5, dead_after=4)
     server = Server(folder, port, process.pid, Host("h1", (), "127.0.0.1", str(folder / "root"), ssh))
     try:
-        until(lambda: _listens(port), 10, f"the SSH server: {server.log}")
+        until(lambda: _listens(port), 30, f"the SSH server: {server.log}")
         yield server
     finally:
         server.signal_sessions(signal.SIGCONT)

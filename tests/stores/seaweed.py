@@ -61,7 +61,7 @@ def _until_writable(endpoint: str, log: Path) -> None:
         aws_secret_access_key=SECRET,
         config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, connect_timeout=2),
     )
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while True:
         try:
             if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
