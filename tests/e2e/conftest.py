@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.e2e.fleet import Fleet
 
 from dojo_deploy import sandbox
 from dojo_deploy.sandbox.inventory import bring_up, home
+from tests.e2e.fleet import Fleet
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def site(fleet: Fleet, tmp_path: Path) -> Iterator[Fleet]:
+def site(fleet: Fleet) -> Iterator[Fleet]:
     """The fleet with `v1` deployed and nothing open, whatever the test before did."""
     fleet.reset("v1")
     yield fleet
