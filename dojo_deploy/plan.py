@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dojo_deploy.command import Command
+from dojo_deploy.errors import ConfigError
 from dojo_deploy.release import Release
 
 if TYPE_CHECKING:
@@ -129,9 +131,15 @@ class Plan:
     after_failure: tuple[Stage, ...] = ()  # hooks, once everything has been undone
 
     def __post_init__(self) -> None:
-        ids = [step_id for step_id, _, _, _ in self.steps()]
-        if len(ids) != len(set(ids)):
-            raise ValueError(f"step ids are not unique: {sorted({name for name in ids if ids.count(name) > 1})}")
+        ids = Counter(
+            step_id(stage, lane, step)
+            for stage in (*self.stages, *self.after_failure)
+            for lane in stage.lanes
+            for step in lane.steps
+        )
+        twice = [name for name, count in ids.items() if count > 1]
+        if twice:
+            raise ConfigError(f"two steps would be {twice[0]!r}", hint="give each hook a name of its own")
 
     def steps(self) -> Iterator[tuple[str, Stage, Lane, Step]]:
         """Every step with its id, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,9 @@ PLACES = ("controller", "once", "each")
 class Hook:
     """Keys of an entry of `hooks:` in a strategy file.
 
-    `on`: `controller`, `once` (the first host of the phase) or `each` host of the phase; `deadline` in seconds; a hook
-    that must never run twice after a crash says `idempotent: false`. `on_failure` hooks run after undoing.
+    `on`: `controller`, `once` (the first host of the phase) or `each` host of the phase; in phase `batch` all of these
+    run once more for each batch. `deadline` in seconds; a hook that must never run twice after a crash says
+    `idempotent: false`. `on_failure` hooks run after undoing, whatever their phase.
     """
 
     run: str
@@ -64,23 +65,39 @@ class OnController:
 def stages(hooks: Iterable[Hook], phase: str, when: str, places: tuple[Placement, ...]) -> tuple[Stage, ...]:
     """The stages that the hooks of one moment make, in the order in which they are written."""
     chosen = [hook for hook in hooks if (hook.phase, hook.when) == (phase, when)]
-    return tuple(
-        Stage(f"{when} {phase}: {hook.name or number}", _lanes(hook, places)) for number, hook in enumerate(chosen, 1)
-    )
+    return tuple(Stage(f"{when} {phase}: {label}", _lanes(hook, places)) for label, hook in _labelled(chosen))
 
 
 def failure_stages(hooks: Iterable[Hook], places: tuple[Placement, ...]) -> tuple[Stage, ...]:
     """What runs when everything has been undone, whatever phase it names."""
-    chosen = tuple(hook for hook in hooks if hook.when == "on_failure")
-    return tuple(
-        Stage(f"on failure: {hook.name or number}", _lanes(hook, places)) for number, hook in enumerate(chosen, 1)
-    )
+    chosen = [hook for hook in hooks if hook.when == "on_failure"]
+    return tuple(Stage(f"on failure: {label}", _lanes(hook, places)) for label, hook in _labelled(chosen))
 
 
 def steps(hooks: Iterable[Hook], when: str, place: Placement) -> tuple[Step, ...]:
     """The `batch` hooks that run on each host, as steps of that host's lane."""
     chosen = [hook for hook in hooks if (hook.phase, hook.when, hook.on) == ("batch", when, "each")]
-    return tuple(_step(hook, place, f"{when} batch: {hook.name or number}") for number, hook in enumerate(chosen, 1))
+    return tuple(_step(hook, place, f"{when} batch: {label}") for label, hook in _labelled(chosen))
+
+
+def refuse_phases(hooks: Iterable[Hook], known: tuple[str, ...]) -> None:
+    """Raises ConfigError for a hook around something that the strategy never does."""
+    for hook in hooks:
+        if hook.when != "on_failure" and hook.phase not in known:
+            raise ConfigError(
+                f"the hook {hook.name or hook.run!r} waits for the phase {hook.phase!r}, which never comes here",
+                key="hooks",
+                hint=f"one of: {', '.join(known)}",
+            )
+
+
+def _labelled(hooks: Sequence[Hook]) -> list[tuple[str, Hook]]:
+    """Names tell apart hooks of one moment; those that cannot are numbered too."""
+    names = [hook.name for hook in hooks]
+    return [
+        (hook.name if hook.name and names.count(hook.name) == 1 else f"{hook.name} {number}".strip(), hook)
+        for number, hook in enumerate(hooks, 1)
+    ]
 
 
 def _lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
@@ -93,7 +110,8 @@ def _lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
 
 def _step(hook: Hook, place: Placement, name: str) -> Step:
     undo = Step(f"undo {name}", _action(hook, place, hook.undo), deadline=hook.deadline) if hook.undo else None
-    return Step(name, _action(hook, place, hook.run), undo=undo, deadline=hook.deadline, once=hook.on != "each")
+    once = hook.on != "each" and hook.phase != "batch"
+    return Step(name, _action(hook, place, hook.run), undo=undo, deadline=hook.deadline, once=once)
 
 
 def _action(hook: Hook, place: Placement, line: str) -> Action | OnHost:

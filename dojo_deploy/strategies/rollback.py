@@ -31,6 +31,9 @@ class Rollback:
     on_interrupt: str = "halt"
     limit: str = ""
 
+    def __post_init__(self) -> None:
+        hooks.refuse_phases(self.hooks, ("run", "batch", "finish"))
+
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError, before any change, when a host does not hold the release."""
         hosts = unhealthy_first(site.select(self.limit), seen, seen.live)
@@ -57,7 +60,9 @@ class Rollback:
             (
                 *hooks.stages(self.hooks, "run", "before", places),
                 *rollout.stages(self.batches),
+                *hooks.stages(self.hooks, "finish", "before", places),
                 *((Stage("finish", finish),) if finish else ()),
+                *hooks.stages(self.hooks, "finish", "after", places),
                 *hooks.stages(self.hooks, "run", "after", places),
             ),
             slot=seen.live,

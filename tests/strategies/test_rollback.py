@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dojo_deploy.errors import RefusedError
+from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.release import Release
-from dojo_deploy.strategies import Restart, Rollback
+from dojo_deploy.strategies import Hook, Restart, Rollback
 from tests.sites import NEW, OLD, fleet, site
 
 
@@ -43,3 +43,16 @@ def test_nothing_to_restart_is_refused() -> None:
 
     with pytest.raises(RefusedError, match="nothing is deployed"):
         Restart().plan(inventory, Release(""), fleet(inventory, release=Release("")))
+
+
+def test_hooks_run_around_what_a_rollback_does_and_others_are_refused() -> None:
+    inventory = site(1)
+    seen = fleet(inventory, release=NEW, web1={"releases": (OLD.id, NEW.id)})
+    hooks = tuple(Hook("x", phase="finish", when=when, name=when) for when in ("before", "after"))
+    names = [stage.name for stage in Rollback(hooks=hooks).plan(inventory, OLD, seen).stages]
+
+    assert names[-3:] == ["before finish: before", "finish", "after finish: after"]
+    Rollback(hooks=(Hook("x", phase="migrate", when="on_failure"),))
+    for phase in ("prepare", "migrate"):
+        with pytest.raises(ConfigError, match=f"the phase '{phase}', which never comes here"):
+            Rollback(hooks=(Hook("x", phase=phase),))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dojo_deploy.errors import RefusedError
+from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.plan import Plan, Step
 from dojo_deploy.release import Known, Platform, Release
 from dojo_deploy.steps.rollout import split
@@ -182,6 +182,45 @@ def test_hooks_are_steps_of_the_plan() -> None:
     assert stages(plan)["before run: notify"] == {"controller": ["notify"]}
     assert stages(plan)["batch 1 of 1"]["web2"][-1] == "after batch: 1"
     assert [stage.name for stage in plan.after_failure] == ["on failure: 1"]
+
+
+def test_hooks_of_one_name_are_numbered() -> None:
+    inventory = site(2)
+    twins = tuple(
+        replace(hook, name="tell")
+        for hook in (Hook("a"), Hook("b"), Hook("c", phase="batch", on="each"), Hook("d", phase="batch", on="each"))
+    )
+    alarms = (Hook("e", when="on_failure", name="tell"), Hook("f", when="on_failure", name="tell"))
+    plan = Rolling(hooks=(*twins, *alarms), batches=("100%",)).plan(inventory, NEW, fleet(inventory, release=BARE))
+
+    assert list(stages(plan))[:2] == ["before run: tell 1", "before run: tell 2"]
+    assert [name for name in stages(plan)["batch 1 of 1"]["web1"] if "tell" in name] == [
+        "before batch: tell 1",
+        "before batch: tell 2",
+    ]
+    assert [stage.name for stage in plan.after_failure] == ["on failure: tell 1", "on failure: tell 2"]
+
+
+def test_names_that_cannot_be_told_apart_are_an_error_with_a_way_out() -> None:
+    inventory = site(2)
+    hooks = tuple(Hook("true", name=name, phase="batch", on="each") for name in ("x 2", "x", "x"))
+
+    with pytest.raises(
+        ConfigError, match=r"two steps would be 'batch 1 of 2/web1/before batch: x 2'[\s\S]*a name of its own"
+    ):
+        Rolling(hooks=hooks).plan(inventory, NEW, fleet(inventory))
+
+
+def test_hooks_of_batches_run_once_per_batch_and_do_not_claim_otherwise() -> None:
+    inventory = site(3)
+    hooks = tuple(Hook("x", phase=phase, on="once", name=phase) for phase in ("prepare", "batch"))
+    plan = Rolling(hooks=hooks, batches=(1,)).plan(inventory, NEW, fleet(inventory))
+
+    found = {stage.name: step.once for _, stage, _, step in plan.steps() if step.name in ("prepare", "batch")}
+    assert found == {
+        "before prepare: prepare": True,
+        **{f"batch {number} of 3: before batch: batch": False for number in (1, 2, 3)},
+    }
 
 
 @pytest.mark.parametrize(
