@@ -1,0 +1,71 @@
+"""Controllers that are killed: one process imports everything once, and forks one of them per kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dojo_deploy.engine.journal import Journal
+from dojo_deploy.events import Event
+from tests.engine.rig import Fleet, Tiny
+
+ROOT = Path(__file__).parents[2]
+
+
+class Killer:
+    """Starts runs that end by SIGKILL."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def deploy(self, fleet: Fleet, *, after: int, **strategy: object) -> bool:
+        """A deployment that is killed once its journal has `after` records; False when it ended before."""
+        assert self._process.stdin and self._process.stdout
+        print(json.dumps([str(fleet.base), len(fleet.names), after, strategy]), file=self._process.stdin, flush=True)
+        status = int(self._process.stdout.readline())
+        assert status in (0, -signal.SIGKILL)
+        return status != 0
+
+
+@contextmanager
+def killer() -> Iterator[Killer]:
+    words = [sys.executable, "-c", "from tests.engine.killing import serve; serve()"]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Killer(process)
+        assert process.stdin
+        process.stdin.close()
+
+
+def serve() -> None:
+    """Reads what to do line by line, and prints how each child ended."""
+    for line in sys.stdin:
+        base, hosts, after, strategy = json.loads(line)
+        child = os.fork()
+        if not child:
+            _run(Fleet(Path(base), hosts), after, Tiny(**strategy))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _run(fleet: Fleet, after: int, strategy: Tiny) -> None:
+    write, records = Journal.write, 0
+
+    def counted(journal: Journal, event: Event) -> None:
+        nonlocal records
+        write(journal, event)
+        records += 1
+        if records == after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Journal.write = counted  # type: ignore[method-assign]
+    status = 1
+    try:
+        fleet.deploy(strategy)
+        status = 0
+    finally:
+        os._exit(status)

@@ -1,0 +1,279 @@
+"""A fleet without SSH: hosts are folders, their shells are local, all else is the real thing: host jobs, store, lock.
+
+Faults are files, so that a plan stays the same while somebody mends a host: `fault-STEP` in a host's root fails that
+step after its work, `fault-back` its way back; `sick` there fails the gate of the new release.
+"""
+
+# ruff: noqa: ARG002 - the protocols name the arguments
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from dojo_deploy.clock import SystemClock
+from dojo_deploy.command import Command
+from dojo_deploy.conduct import Result, Wishes, conduct, go_on
+from dojo_deploy.config import inventory_from_document
+from dojo_deploy.engine import ledger, lock
+from dojo_deploy.engine.hoststate import Fence, fence
+from dojo_deploy.engine.trail import EventTrail
+from dojo_deploy.errors import BalancerError
+from dojo_deploy.events import Event
+from dojo_deploy.interfaces import Backend, Clock, Reading, Session, Shell, Store
+from dojo_deploy.inventory import Host, Inventory
+from dojo_deploy.plan import Gate, Lane, OnHost, Plan, Stage, Step, Target
+from dojo_deploy.release import Known, Layout, Observed, Placement, Release
+from dojo_deploy.session import OpenSession
+from dojo_deploy.steps import services
+from dojo_deploy.steps.hooks import OnController
+from dojo_deploy.transports.local import LocalShell
+
+OLD, NEW = Release("v1", commit="c1"), Release("v2", commit="c2")
+GATE = Gate(probes=("well",), every=0.01, grace=0.0, within=20.0, in_a_row=1)
+STEPS = ("drain", "count", "switch", "gate", "restore")
+
+
+@dataclass(frozen=True)
+class Doors:
+    """A balancer: a host is drained when its name lies in `folder`. `fault-VERB-HOST` there fails a change."""
+
+    folder: str
+    can_drain = True
+
+    def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
+        return frozenset(one.host for one in backends if (Path(self.folder) / one.host).exists())
+
+    def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
+        Door("drain", backend.host, self.folder).run(session)
+
+    def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
+        Door("restore", backend.host, self.folder).run(session)
+
+    def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
+        return (f"{verb} {backend.host}",)
+
+    def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Well:
+    """A probe: the host is well unless it was told to be sick of the new release."""
+
+    def check(self, session: Session, target: Target, *, within: float) -> Reading:
+        sick = target.release == NEW.id and (Path(session.inventory.hosts[target.host].root) / "sick").exists()
+        return Reading(not sick, "sick" if sick else "well")
+
+
+@dataclass(frozen=True)
+class Door:
+    """One change of the balancer. `may_fail`: where a fault is laid for it."""
+
+    verb: str
+    host: str
+    folder: str
+    may_fail: bool = False
+
+    def preview(self) -> tuple[str, ...]:
+        return (f"{self.verb} {self.host}",)
+
+    def run(self, session: Session) -> None:
+        folder = Path(self.folder)
+        with (folder / "log").open("a") as log:
+            log.write(f"{self.verb} {self.host}\n")
+        if (folder / f"bug-{self.verb}-{self.host}").exists():
+            raise ZeroDivisionError("a bug of ours")
+        if self.may_fail and (folder / f"fault-{self.verb}-{self.host}").exists():
+            raise BalancerError(f"{self.verb} refused")
+        if self.verb == "drain":
+            (folder / self.host).touch()
+        else:
+            (folder / self.host).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A rolling change of the smallest kind: a hook, a migration, and each host in a batch of its own."""
+
+    max_failures: int = 0
+    on_failure: str = "rollback"
+    limit: str = ""
+    hook: str = "echo x >> hook"
+    size: int = 1  # of a batch
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        folder = site.balancer.folder  # type: ignore[attr-defined]
+        places = [Placement(host, seen.live, release.id, site.app) for host in site.select(self.limit)]
+        hook = OnController(Command.shell(self.hook, cwd=folder), 20.0, idempotent=False)
+        first = places[0].host
+        lanes = [_lane(folder, place, seen.current(place.host.name)) for place in places]
+        batches = [tuple(lanes[at : at + self.size]) for at in range(0, len(lanes), self.size)]
+        return Plan(
+            "rolling",
+            release,
+            (
+                Stage("hook", (Lane("controller", (Step("hook", hook, once=True),)),)),
+                Stage("migrate", (Lane(first.name, (_counted(first, "migrated"),)),)),
+                *(Stage(f"batch {number}", batch, tolerant=True) for number, batch in enumerate(batches, 1)),
+            ),
+            slot=seen.live,
+            max_failures=self.max_failures,
+            on_failure=self.on_failure,
+        )
+
+
+def _lane(folder: str, place: Placement, old: str) -> Lane:
+    host = place.host
+    switch = services.switch(place, back_to=old, gate=GATE)
+    assert switch.undo and isinstance(switch.action, OnHost) and isinstance(switch.undo.action, OnHost)
+    back = replace(switch.undo, action=OnHost((*switch.undo.action.commands, _fault(host, "back"))))
+    switch = replace(switch, action=OnHost((*switch.action.commands, _fault(host, "switch"))), undo=back)
+    out, back_in = Door("drain", host.name, folder), Door("restore", host.name, folder)
+    return Lane(
+        host.name,
+        (
+            Step("drain", replace(out, may_fail=True), undo=Step("restore", back_in, brings_traffic=True)),
+            _counted(host, "count"),
+            switch,
+            Step("restore", replace(back_in, may_fail=True), undo=Step("drain", out)),
+        ),
+    )
+
+
+def _counted(host: Host, name: str) -> Step:
+    commands = (Command.shell(f"echo x >> {host.root}/{name}"), _fault(host, name))
+    return Step(name, OnHost(commands, idempotent=False), once=name == "migrated")
+
+
+def _fault(host: Host, name: str) -> Command:
+    return Command.shell(f"[ ! -e {host.root}/fault-{name} ]")
+
+
+class Fleet:
+    """`hosts` web hosts that run OLD, their balancer and their store."""
+
+    def __init__(self, base: Path, hosts: int = 2) -> None:
+        self.base, self.names = base, tuple(f"web{number}" for number in range(1, hosts + 1))
+        self.events: list[Event] = []
+        self.shells: dict[str, Shell] = {}
+        self.doors = base / "doors"
+        self.document: dict[str, Any] = {
+            "app": {"name": "shop", "environment": "test", "root": "/srv/shop"},
+            "hosts": {"web": [{"name": name, "root": str(base / name)} for name in self.names]},
+            "balancer": {"kind": "tests.engine.rig:Doors", "folder": str(self.doors)},
+            "probes": {"well": {"kind": "tests.engine.rig:Well"}},
+            "store": {"kind": "directory", "path": str(base / "store")},
+        }
+        if not self.doors.exists():
+            self._make()
+
+    def _make(self) -> None:
+        self.doors.mkdir(parents=True)
+        for name in self.names:
+            for release in ("v0", OLD.id, NEW.id):
+                meta = self.base / name / "releases" / release / ".dojo"
+                meta.mkdir(parents=True)
+                (meta / "complete").write_text("ab\n")
+            self.link(name, OLD.id)
+        with self.opened() as session:
+            for number, release in enumerate((Release("v0"), OLD)):
+                ledger.passed(session.store, release, run="earlier", at=f"2026-01-0{number + 1}T00:00:00Z")
+
+    def link(self, host: str, release: str) -> None:
+        current = Path(Layout(str(self.base / host)).current())
+        current.parent.mkdir(parents=True, exist_ok=True)
+        current.unlink(missing_ok=True)
+        current.symlink_to(self.base / host / "releases" / release)
+
+    def site(self, where: str = "here") -> Inventory:
+        """The inventory as a file in the folder `where` would give it; journals lie beside it."""
+        return inventory_from_document(self.document, path=self.base / where / "test.yml")
+
+    @contextlib.contextmanager
+    def opened(self, where: str = "here", clock: Clock | None = None) -> Iterator[OpenSession]:
+        session = OpenSession(self.site(where), clock=clock)
+        session._shells.update({name: self.shell(name) for name in self.names})
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def shell(self, host: str) -> Shell:
+        return self.shells.get(host) or LocalShell(self.site().hosts[host])
+
+    def deploy(
+        self, strategy: Any = None, release: Release = NEW, *, clock: Clock | None = None, **wishes: Any
+    ) -> Result:
+        wish = Wishes(subscribers=(self.events.append, *wishes.pop("subscribers", ())), **wishes)
+        with self.opened(clock=clock) as session:
+            trail = EventTrail(session.clock, wish.subscribers)
+            chosen = strategy or Tiny(limit=wish.limit)
+            return conduct(session, chosen, lambda _: release, wish, trail, artifact=None, platform=False)
+
+    def go_on(self, *, abort: bool = False, **wishes: Any) -> Result:
+        """As another machine would: with a journal of its own, which is empty."""
+        with self.opened("there") as session:
+            return go_on(session, Wishes(subscribers=(self.events.append,), **wishes), abort=abort)
+
+    def fault(self, host: str, step: str) -> Path:
+        """Lays a fault; remove the file to mend it."""
+        at = self.base / host
+        path = {"drain": self.doors / f"fault-drain-{host}", "restore": self.doors / f"fault-restore-{host}"}
+        file = path.get(step, at / ("sick" if step == "gate" else f"fault-{step}"))
+        file.touch()
+        return file
+
+    def on(self) -> dict[str, str]:
+        """Host -> the release that its link names, with ` drained` when no requests reach it."""
+        links = {name: (self.base / name / "slots/blue/current").readlink().name for name in self.names}
+        return {name: release + (" drained" if (self.doors / name).exists() else "") for name, release in links.items()}
+
+    def counts(self) -> dict[str, int]:
+        files = {"hook": self.doors / "hook", "migrated": self.base / "web1" / "migrated"}
+        files |= {f"count {name}": self.base / name / "count" for name in self.names}
+        return {name: file.read_text().count("x") if file.exists() else 0 for name, file in files.items()}
+
+    def fences(self) -> dict[str, Fence | None]:
+        return {name: fence(LocalShell(), Layout(str(self.base / name))) for name in self.names}
+
+    def are_open(self) -> tuple[str, ...]:
+        return tuple(name for name, one in self.fences().items() if one and one.is_open)
+
+    def log(self) -> list[str]:
+        file = self.doors / "log"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def store(self) -> Store:
+        return self.site().store.open(SimpleNamespace(inventory=self.site(), clock=SystemClock()))  # type: ignore[arg-type]
+
+    def known(self, release: str = NEW.id) -> Known:
+        return ledger.read_record(self.store()).find(release) or Known(release)
+
+    def open_run(self) -> str:
+        entry = lock.read(self.store())
+        return entry.open if entry else ""
+
+    def is_clean(self) -> bool:
+        """The last run is over everywhere: in the store, and on every host."""
+        return not self.open_run() and not self.are_open()
+
+
+class Hasty(SystemClock):
+    """Real time, but sleeps that nothing can wake are over at once and have taken their time."""
+
+    def __init__(self) -> None:
+        self.skew = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.skew
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+        if wake is None:
+            self.skew += seconds
+        else:
+            super().sleep(seconds, wake)
