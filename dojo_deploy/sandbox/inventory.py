@@ -17,7 +17,13 @@ from .layout import Layout, cache
 OPTIONS = ("hosts", "app", "home", "store")
 # A fleet on one machine starts within seconds, and whoever waits for a demonstration should not wait for a bake.
 PACE = {
-    "gate": {"every": "200ms", "grace": "3s", "within": "20s", "in_a_row": 3},
+    "gate": {
+        "probes": ["release", "health", "database"],
+        "every": "200ms",
+        "grace": "3s",
+        "within": "20s",
+        "in_a_row": 3,
+    },
     "bake": {"first": "3s", "each": "0s", "last": "0s"},
 }
 

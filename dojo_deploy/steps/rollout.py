@@ -90,7 +90,9 @@ class Rollout:
             steps.append(traffic.drain(self.site, place.host, place.slot))
         steps += self.change(place)
         if restores:
-            steps.append(traffic.restore(self.site, place.host, place.slot, served=host in self.serving))
+            answers = self.gate.at(Target(host, place.slot, place.release, via="balancer"), probes=("health",))
+            served = host in self.serving
+            steps.append(traffic.restore(self.site, place.host, place.slot, gate=answers, served=served))
         if bake:
             steps.append(self._bake(place, bake))
         steps += hooks_.steps(self.hooks, "after", place)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dojo_deploy.interfaces import Backend, Balancer
 from dojo_deploy.inventory import Host, Inventory
-from dojo_deploy.plan import Step
+from dojo_deploy.plan import Gate, Step
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
@@ -49,14 +49,15 @@ def drain(site: Inventory, host: Host, slot: str) -> Step:
     return Step("drain", Drain(*_ends(site, host, slot)), undo=back)
 
 
-def restore(site: Inventory, host: Host, slot: str, *, served: bool = True) -> Step:
-    """Puts the host in; undone by taking it out again, so that undoing what came before meets no traffic.
+def restore(site: Inventory, host: Host, slot: str, *, gate: Gate | None = None, served: bool = True) -> Step:
+    """Puts the host in, and holds it to `gate` as users see it: through the balancer.
 
-    `served`: it was in when the fleet was looked at. If not, undoing takes it out even if nothing else is left.
+    Undone by taking it out again, so that undoing what came before meets no traffic. `served`: it was in when the fleet
+    was looked at. If not, undoing takes it out even if nothing else is left.
     """
     balancer, backend, pool = _ends(site, host, slot)
     out = Step("drain", Drain(balancer, backend, pool if served else ()))
-    return Step("restore", Restore(balancer, backend, pool), undo=out)
+    return Step("restore", Restore(balancer, backend, pool), gate=gate, undo=out)
 
 
 def _ends(site: Inventory, host: Host, slot: str) -> tuple[Balancer, Backend, tuple[Backend, ...]]:

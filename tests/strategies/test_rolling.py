@@ -293,3 +293,14 @@ def test_no_plan_empties_the_balancer_repeats_a_once_step_or_forgets_what_it_saw
 
 def undo_text(step: Step) -> str:
     return "\n".join(step.undo.action.preview()) if step.undo else ""
+
+
+def test_a_host_that_comes_back_is_held_to_its_gate_through_the_balancer() -> None:
+    inventory = site(2)
+    plan = Rolling(bake=Bake(0)).plan(inventory, NEW, fleet(inventory))
+    gates = [step.gate for _, _, _, step in plan.steps() if step.name == "restore"]
+
+    assert [(gate.probes, gate.target.via, gate.target.release) for gate in gates if gate and gate.target] == [
+        (("health",), "balancer", NEW.id),
+        (("health",), "balancer", NEW.id),
+    ]
