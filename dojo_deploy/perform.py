@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dojo_deploy.clock import utc
-from dojo_deploy.engine import ledger, lock
+from dojo_deploy.engine import ledger, leftovers, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
@@ -40,8 +40,6 @@ EXIT_CODES = {
     "mixed": 30,
     "interrupted": 130,
 }
-
-
 ABORTED = "aborted by the operator"
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
@@ -169,6 +167,8 @@ def _finish(
             looks=looks,
         )
         trail.emit(census)
+    if outcome.is_over:
+        leftovers.clear(run, work_folder(site))
     seconds = round(clock.monotonic() - started, 3)
     trail.emit(
         RunFinished(

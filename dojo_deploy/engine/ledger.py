@@ -20,9 +20,9 @@ from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict", "passed",
-    "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs", "set_live",
-    "take_back", "write_artifact", "write_header",
+    "Header", "Notes", "Record", "knows", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
+    "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
+    "set_live", "take_back", "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
@@ -133,15 +133,24 @@ def runs(store: Store, *, limit: int = LISTED) -> tuple[Mapping[str, Any], ...]:
     return tuple(_summary(store, run, keys[run]) for run in sorted(keys, reverse=True)[:limit])
 
 
-def prune(store: Store, *, keep: int, open_run: str = "") -> tuple[str, ...]:
-    """Removes the oldest runs but `keep`, artifacts and all, except `open_run`; returns their ids."""
+def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tuple[str, ...]:
+    """Removes all but the `keep` newest runs and the `artifacts` newest artifacts; nothing of `open_run`.
+
+    Returns the ids of the runs that are gone.
+    """
     keys = store.list("runs/")
-    old = sorted({key.split("/")[1] for key in keys}, reverse=True)[keep:]
-    gone = tuple(run for run in old if run != open_run)
+    runs = [run for run in sorted({key.split("/")[1] for key in keys}, reverse=True) if run != open_run]
+    gone, light = runs[keep:], runs[artifacts:]
     for key in keys:
-        if key.split("/")[1] in gone:
+        run, _, name = key.removeprefix("runs/").partition("/")
+        if run in gone or (run in light and name == "artifact"):
             store.delete(key)
-    return gone
+    return tuple(gone)
+
+
+def knows(store: Store, run: str) -> bool:
+    """Whether the run's header is there: those of old runs that have ended are removed."""
+    return store.get(f"runs/{run}/header.json") is not None
 
 
 def observed_as_dict(seen: Observed) -> dict[str, Any]:

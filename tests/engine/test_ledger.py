@@ -236,6 +236,9 @@ def test_old_runs_are_removed_whole_but_never_an_open_one(store: Store, tmp_path
     for run in ids:
         ledger.write_header(store, replace(HEADER, run=run))
         ledger.write_artifact(store, run, tmp_path / "a")
-    assert ledger.prune(store, keep=2, open_run=ids[0]) == (ids[2], ids[1])
+    assert ledger.prune(store, keep=2, artifacts=1, open_run=ids[0]) == (ids[2], ids[1])
     assert [run["run"] for run in ledger.runs(store)] == [ids[4], ids[3], ids[0]]
-    assert len(store.list("runs/")) == 6
+    assert [key for key in store.list("runs/") if key.endswith("artifact")] == [
+        f"runs/{run}/artifact" for run in (ids[0], ids[4])
+    ]
+    assert [ledger.knows(store, run) for run in ids] == [True, False, False, True, True]
