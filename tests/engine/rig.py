@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.clock import SystemClock
 from dojo_deploy.command import Command
 from dojo_deploy.conduct import Result, Wishes, conduct, go_on
@@ -39,7 +40,7 @@ STEPS = ("drain", "count", "switch", "gate", "restore")
 
 
 @dataclass(frozen=True)
-class Doors:
+class Doors(NoBalancer):
     """A balancer: a host is drained when its name lies in `folder`. `fault-VERB-HOST` there fails a change."""
 
     folder: str
@@ -57,8 +58,8 @@ class Doors:
     def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
         return (f"{verb} {backend.host}",)
 
-    def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> None:
-        return None
+    def warnings(self, session: Session) -> tuple[str, ...]:
+        return ()
 
 
 @dataclass(frozen=True)
