@@ -130,6 +130,9 @@ class Balancer(Protocol):
     def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
         """The commands that `drain` or `restore` would run."""
 
+    def warnings(self, session: Session) -> tuple[str, ...]:
+        """What of its present settings could cost requests during a change, in words for the plan's notes."""
+
     def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
         """One fresh request through the balancer, or None where there is none. Raises BalancerError."""
 

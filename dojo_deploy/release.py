@@ -138,6 +138,7 @@ class Observed:
     hosts: Mapping[str, HostSeen]
     known: tuple[Known, ...] = ()  # the record, oldest first
     live: str = BLUE  # the slot that serves
+    warnings: tuple[str, ...] = ()  # what the balancer said of its own settings
 
     def current(self, host: str) -> str:
         """Release id that `host` serves from the live slot; empty on a bare host."""

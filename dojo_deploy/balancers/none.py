@@ -28,5 +28,8 @@ class NoBalancer:
     def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
         return ()
 
+    def warnings(self, session: Session) -> tuple[str, ...]:
+        return ()
+
     def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
         return None

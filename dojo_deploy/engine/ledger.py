@@ -170,7 +170,7 @@ def observed_from_dict(data: Mapping[str, Any]) -> Observed:
         for name, host in data["hosts"].items()
     }
     known = tuple(_built(Known, item) for item in data["known"])
-    return _built(Observed, {**data, "hosts": hosts, "known": known})
+    return _built(Observed, {**_tupled(data), "hosts": hosts, "known": known})
 
 
 def release_as_dict(release: Release) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from dojo_deploy.builds.platform import PLATFORM, parse_platform
 from dojo_deploy.command import Command, quote
-from dojo_deploy.errors import TransportError
+from dojo_deploy.errors import BalancerError, TransportError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import BLUE, Host, Inventory
 from dojo_deploy.plan import Target
@@ -50,6 +50,7 @@ def observe(
     """
     site = session.inventory
     slot = live or BLUE
+    warnings = executor.submit(_warnings, session)
     futures = {host.name: executor.submit(_examine, session, host, slot, platform=platform) for host in hosts}
     found: dict[str, HostSeen] = {}
     failures: list[TransportError] = []
@@ -67,7 +68,10 @@ def observe(
     backends = tuple(backend for backend in site.backends(slot) if backend.host in found)
     drained = site.balancer.drained(session, backends)
     return Observed(
-        hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()}, known=known, live=slot
+        hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
+        known=known,
+        live=slot,
+        warnings=warnings.result(),
     )
 
 
@@ -80,6 +84,14 @@ def look(session: Session, host: Host, *, platform: bool = True) -> HostSeen:
     if not done.ok:
         raise TransportError(f"could not be looked at: {done.complaint}", host=host.name)
     return answer(host, done.stdout.decode("utf-8", "backslashreplace"), offset)
+
+
+def _warnings(session: Session) -> tuple[str, ...]:
+    try:
+        return session.inventory.balancer.warnings(session)
+    except BalancerError as exc:
+        # Before its first deployment nginx may rightly refuse a site whose upstream is not there yet.
+        return (exc.message,)
 
 
 def _examine(session: Session, host: Host, slot: str, *, platform: bool) -> HostSeen:

@@ -19,6 +19,7 @@ MAIN = """\
 {user}worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/logs/error.log warn;
+worker_shutdown_timeout 20s;
 events {{ worker_connections 4096; }}
 
 http {{

@@ -51,7 +51,10 @@ class Rollout:
             yield from self._around("after", name, group)
 
     def notes(self, serial: Sequence[int | str]) -> tuple[str, ...]:
-        """Gaps that users will see, in words. Raises RefusedError when a batch would take every serving host away."""
+        """Gaps that users may see, in words. Raises RefusedError when a batch would take every serving host away."""
+        return (*self._gaps(serial), *self.seen.warnings)
+
+    def _gaps(self, serial: Sequence[int | str]) -> tuple[str, ...]:
         if not self.serving:
             return ()
         kind = self.site.app.processes.kind

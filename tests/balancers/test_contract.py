@@ -80,6 +80,13 @@ def test_a_preview_says_what_would_happen_to_which_host(site: Site) -> None:
         assert balancer.preview("drain", backends[0]) != balancer.preview("restore", backends[0])
 
 
+def test_warnings_are_words_about_a_balancer_host(site: Site) -> None:
+    balancer, session, _ = site
+    warnings = balancer.warnings(session)
+    assert all(text.startswith("lb1: ") for text in warnings)
+    assert bool(warnings) == balancer.can_drain  # this nginx has no worker_shutdown_timeout
+
+
 def test_one_word_names_a_balancer() -> None:
     assert shorthand("none") == {"kind": "none"}
     assert shorthand("our.lb:Edge") == {"kind": "our.lb:Edge"}

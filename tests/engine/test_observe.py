@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import http.server
+import json
 import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.clock import SystemClock
 from dojo_deploy.config import inventory_from_document
+from dojo_deploy.engine.ledger import observed_as_dict, observed_from_dict
 from dojo_deploy.engine.observe import observe
+from dojo_deploy.errors import BalancerError
+from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import Inventory
-from dojo_deploy.release import HostSeen
+from dojo_deploy.release import HostSeen, Observed
 from dojo_deploy.transports.local import LocalShell
 
 
@@ -77,11 +82,14 @@ def host(app: Application, tmp_path: Path) -> Iterator[Inventory]:
 
 
 def seen(inventory: Inventory) -> HostSeen:
+    return whole(inventory).hosts["web1"]
+
+
+def whole(inventory: Inventory) -> Observed:
     session: Any = SimpleNamespace(inventory=inventory, clock=SystemClock())
     session.shell = lambda name: LocalShell(inventory.hosts[name])
     with ThreadPoolExecutor() as executor:
-        found = observe(session, inventory.group("web"), executor, platform=False)
-    return found.hosts["web1"]
+        return observe(session, inventory.group("web"), executor, platform=False)
 
 
 def test_a_host_that_serves_is_well_and_one_that_answers_errors_is_sick(host: Inventory, app: Application) -> None:
@@ -106,3 +114,28 @@ def test_fewer_processes_than_configured_are_told(host: Inventory) -> None:
     processes = replace(host.app.processes, each={"web": web})
 
     assert seen(replace(host, app=replace(host.app, processes=processes))).sick == "0 of 2 web run"
+
+
+@dataclass(frozen=True)
+class Grumbling(NoBalancer):
+    """Warns, or refuses itself as nginx does whose include is not there yet."""
+
+    refuses: bool = False
+
+    def warnings(self, session: Session) -> tuple[str, ...]:  # noqa: ARG002 - the protocol names it
+        if self.refuses:
+            raise BalancerError("lb1: nginx refuses its configuration as it is")
+        return ("lb1: too old",)
+
+
+@pytest.mark.parametrize(
+    ("balancer", "said"),
+    [(Grumbling(), "lb1: too old"), (Grumbling(refuses=True), "lb1: nginx refuses its configuration as it is")],
+)
+def test_what_the_balancer_says_of_itself_is_seen_and_comes_back_from_the_store(
+    host: Inventory, balancer: Grumbling, said: str
+) -> None:
+    found = whole(replace(host, balancer=balancer))
+
+    assert found.warnings == (said,)
+    assert observed_from_dict(json.loads(json.dumps(observed_as_dict(found)))) == found

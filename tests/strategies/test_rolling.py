@@ -85,6 +85,13 @@ def test_without_a_balancer_the_gap_is_said() -> None:
     )
 
 
+def test_what_the_balancer_warns_of_is_part_of_the_plan() -> None:
+    inventory = site(2)
+    seen = replace(fleet(inventory), warnings=("lb1: nginx 1.18: a reload may cut a connection",))
+
+    assert Rolling().plan(inventory, NEW, seen).notes == seen.warnings
+
+
 def test_sick_hosts_go_first() -> None:
     inventory = site(3)
     plan = Rolling(batches=(1,)).plan(inventory, NEW, fleet(inventory, web3={"running": {}}))
