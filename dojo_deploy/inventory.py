@@ -69,6 +69,7 @@ class Process:
     stop: str = ""
     reload: str = ""
     running: str = ""  # prints one line `PID` per running process
+    log: str = ""  # for `kind: command`: the file whose end is shown when a gate fails; `$SHARED_DIR/web.log`, say
     ready_within: float = 10.0  # from start until it listens
     stop_within: float = 10.0  # for requests in flight, then it is killed
     env: Mapping[str, str | Secret] = field(default_factory=dict)

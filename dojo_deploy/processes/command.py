@@ -14,6 +14,7 @@ from dojo_deploy.secrets import Secret
 
 # What the run says of the slot wins over the release's own environment.
 SOURCE = 'port=$PORT release=$RELEASE\n[ ! -f "$ENV_FILE" ] || . "$ENV_FILE"\nexport PORT="$port" RELEASE="$release"\n'
+LOG_LINES = 30
 RUNS = '[ -n "$(sh -c "$RUNNING")" ]'
 ENDED = f"""left=$STOP_WITHIN
 while {RUNS}; do
@@ -31,7 +32,8 @@ class CommandLines:
 
     A process without lines is left alone; a marker file is `start: touch "$CURRENT/../restart"`. With a `running`
     line, `start` reloads, or stops and starts, what runs already. A release proves itself first only where the process
-    itself names a proof port in `ports`: its lines then promise to tell the proof from the site.
+    itself names a proof port in `ports`: its lines then promise to tell the proof from the site. `log` is one word of
+    a line: the file of which a failed gate shows the end.
     """
 
     def is_gapless(self, processes: Processes) -> bool:
@@ -54,13 +56,14 @@ class CommandLines:
 
     def running(self, place: Placement) -> Command:
         asked = tuple(_asked(place)) or (Command.of("true"),)
-        return Command.shell("\n".join(f"( {command} )" for command in asked))
+        return Command.shell("\n".join(f"( {command.render()} )" for command in asked))
 
     def save(self, place: Placement) -> tuple[Command, ...]:  # noqa: ARG002 - what a boot starts is the operator's
         return ()
 
     def evidence(self, place: Placement) -> Command:
-        return self.running(place)
+        logs = [_tail(place, name, one).render() for name, one in place.app.processes.each.items() if one.log]
+        return Command.shell("\n".join([self.running(place).render(), *(f"( {text} )" for text in logs)]))
 
 
 def _start(place: Placement, name: str, process: Process) -> Command:
@@ -94,11 +97,19 @@ def _asked(place: Placement) -> Iterator[Command]:
             if slot == PROOF and name not in proven:
                 continue
             here = _proof(place) if slot == PROOF else replace(place, slot=slot, release="")
-            variables = _variables(here, name, process)
-            plain = {key: value for key, value in variables.items() if not isinstance(value, Secret)}
             # A slot that was never used has no link; lines that ignore the slot would be counted for it too.
             unused = "" if slot == PROOF else '[ -e "$CURRENT" ] || exit 0\n'
-            yield Command.shell(unused + LISTED, env=plain)
+            yield Command.shell(unused + LISTED, env=_plain(_variables(here, name, process)))
+
+
+def _tail(place: Placement, name: str, process: Process) -> Command:
+    line = f'printf "%s: the last {LOG_LINES} lines of %s\\n" "$NAME" "$LOG"; sh -c "tail -n {LOG_LINES} -- $LOG" 2>&1'
+    return Command.shell(line, env=_plain(_variables(place, name, process)))
+
+
+def _plain(variables: dict[str, Word]) -> dict[str, Word]:
+    """What may stand in a command that asks: it is shown as it is."""
+    return {key: value for key, value in variables.items() if not isinstance(value, Secret)}
 
 
 def _variables(place: Placement, name: str, process: Process) -> dict[str, Word]:
@@ -107,6 +118,7 @@ def _variables(place: Placement, name: str, process: Process) -> dict[str, Word]
         "STOP": process.stop,
         "RELOAD": process.reload,
         "RUNNING": process.running,
+        "LOG": process.log,
     }
     given: dict[str, Word] = {
         **process.env,

@@ -16,6 +16,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import App, Host, Process, Processes
 from dojo_deploy.processes.command import CommandLines
 from dojo_deploy.release import Placement
+from dojo_deploy.secrets import Secret
 
 KIND = CommandLines()
 DAEMON = Process(
@@ -117,3 +118,24 @@ def test_a_proof_runs_beside_the_site_only_where_its_port_is_named(root: Path) -
     assert [row.split()[0] for row in run(KIND.running(place)).splitlines()] == ["blue/web"]
     assert KIND.prove(placed(root, "r1", web=replace(DAEMON, ports={}, port=9000))) == ()
     assert os.path.lexists(root / "slots" / "blue" / "current")
+
+
+def test_a_failed_gate_is_shown_the_end_of_the_log(root: Path) -> None:
+    (root / "shared" / "web.log").write_text("".join(f"line {number}\n" for number in range(100)))
+    process = replace(DAEMON, log='"$SHARED_DIR/web.log"', env={"TOKEN": Secret("env", "NOT_THERE")})
+    shown = run(KIND.evidence(placed(root, "r1", web=process))).splitlines()
+
+    assert shown[-31:] == [
+        'blue/web: the last 30 lines of "$SHARED_DIR/web.log"',
+        *(f"line {number}" for number in range(70, 100)),
+    ]
+    missing = replace(process, log="/nowhere/web.log")
+    command = KIND.evidence(placed(root, "r1", web=missing)).render()
+    assert "No such file" in subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True).stdout
+
+
+def test_a_running_line_may_have_several_lines(root: Path) -> None:
+    place = placed(root, "r1", web=replace(DAEMON, running="# its own PID file\n" + DAEMON.running))
+    run(*KIND.start(place))
+
+    assert [row.split()[0] for row in run(KIND.running(place)).splitlines()] == ["blue/web"]
