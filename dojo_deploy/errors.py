@@ -8,7 +8,6 @@ DojoError
 ├── FencedError       12    a newer run took over while this one slept: this one changes nothing any more
 ├── GateFailedError   20    a gate did not pass; `cause` holds the last readings and what the host said
 ├── RunFailedError    20    failed, undone, and the fleet is consistent again
-├── MixedFleetError   30    failed, and some host could not be undone or asked: page someone
 ├── InterruptedRunError 130 stopped by a signal between two steps; `resume` or `abort` goes on from there
 ├── TransportError          a host could not be asked (the runner turns it into one of the above)
 │   ├── UnreachableError    never connected: nothing was started there
@@ -84,12 +83,6 @@ class RunFailedError(DojoError):
     """The run failed and was undone; every host is back on what it ran before."""
 
     exit_code = 20
-
-
-class MixedFleetError(DojoError):
-    """The run failed and the fleet is mixed or unknown."""
-
-    exit_code = 30
 
 
 class InterruptedRunError(DojoError):

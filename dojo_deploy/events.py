@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """`seq` and `at` (UTC, ISO 8601 with milliseconds) are stamped by the emitter; `seq` has no gaps within a run."""
+    """`seq` and `at` (UTC, ISO 8601 with milliseconds) are stamped by the emitter.
+
+    `seq` counts without gaps in one session; each resume or abort of the run, wherever it is made, begins at 1 again.
+    """
 
     seq: int = 0
     at: str = ""
@@ -143,7 +146,7 @@ class CensusTaken(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """`verdict`: done, partial, rolled back, halted, mixed, interrupted, fenced."""
+    """`verdict`: done, partial, tolerated, rolled back, aborted, halted, mixed, interrupted, fenced."""
 
     run: str
     verdict: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -176,16 +176,6 @@ class Plan:
 
 def step_id(stage: Stage, lane: Lane, step: Step) -> str:
     return f"{stage.name}/{lane.host}/{step.name}"
-
-
-def each(hosts: Iterable[str], steps: Callable[[str], Iterable[Step]]) -> tuple[Lane, ...]:
-    """A lane per host."""
-    return tuple(Lane(host, tuple(steps(host))) for host in hosts)
-
-
-def controller(*steps: Step) -> tuple[Lane, ...]:
-    """The controller's own lane, on its own."""
-    return (Lane(CONTROLLER, steps),) if steps else ()
 
 
 def _stage_as_dict(stage: Stage) -> dict[str, object]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dojo_deploy.engine.journal import redacted
-from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live, take_back
+from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, take_back
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
 from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
@@ -22,7 +22,7 @@ from dojo_deploy.secrets import Redactor
 __all__ = [
     "Header", "Notes", "Record", "knows", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
     "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
-    "set_live", "take_back", "write_artifact", "write_header",
+    "take_back", "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict

@@ -17,7 +17,6 @@ class Progress:
     def __init__(self, ended: Mapping[str, int | None] | None = None, *, tolerated: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._ended = dict(ended or {})
-        self.earlier = frozenset(self._ended)
         self._tolerated = set(tolerated)
         self._closed: set[str] = set()
 

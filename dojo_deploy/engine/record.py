@@ -85,11 +85,6 @@ def mark_bad(store: Store, release: Release, why: str, *, unless_passed: bool = 
     _change(store, change, generation)
 
 
-def set_live(store: Store, slot: str, *, generation: int = 0) -> None:
-    """`slot` serves from now on."""
-    _change(store, lambda record: replace(record, live=slot), generation)
-
-
 def _with(record: Record, known: Known, *, moved: bool = True) -> Record:
     if not moved and record.find(known.id):
         releases = tuple(known if old.id == known.id else old for old in record.releases)

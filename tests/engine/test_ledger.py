@@ -181,10 +181,9 @@ def test_a_failed_run_does_not_condemn_a_release_that_served_well(store: Store) 
 def test_writers_of_the_record_lose_nothing_to_each_other(store: Store) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda number: ledger.mark_bad(store, Release(f"r{number}"), "why"), range(24)))
-        pool.submit(ledger.set_live, store, "green").result()
+        pool.submit(ledger.passed, store, Release("good"), run="run", at="2026-11-20").result()
     record = ledger.read_record(store)
-    assert {known.id for known in record.releases} == {f"r{number}" for number in range(24)}
-    assert record.live == "green"
+    assert {known.id for known in record.releases} == {"good", *(f"r{number}" for number in range(24))}
 
 
 def test_the_record_is_bounded_and_keeps_keys_it_does_not_know(store: Store) -> None:
@@ -198,11 +197,12 @@ def test_the_record_is_bounded_and_keeps_keys_it_does_not_know(store: Store) -> 
 
 
 def test_an_older_generation_cannot_change_the_record(store: Store) -> None:
-    ledger.set_live(store, "green", generation=5)
+    ledger.passed(store, Release("r0"), run="run", at="2026-11-20", generation=5)
     with pytest.raises(FencedError):
         ledger.passed(store, Release("r1"), run="run", at="2026-11-20", generation=4)
-    ledger.set_live(store, "blue", generation=6)
-    assert ledger.read_record(store) == ledger.Record(generation=6)
+    ledger.mark_bad(store, Release("r0"), "why", generation=6)
+    record = ledger.read_record(store)
+    assert ([known.id for known in record.releases], record.generation) == (["r0"], 6)
 
 
 def test_a_damaged_record_is_an_error_and_not_an_empty_one(store: Store) -> None:
