@@ -47,11 +47,11 @@ def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, Hos
 def close_forgotten(session: Session, seen: Observed, lease: Lease) -> None:
     """Closes fences that earlier runs left open though they have ended: a host was away when it should have been told.
 
-    A run that the store no longer knows has ended long ago. Raises OpenRunError for one that never ended.
+    Raises OpenRunError for one that never ended.
     """
     for host in (found for found in seen.hosts.values() if found.open_run):
         finished = [note for note in ledger.notes(session.store, host.open_run) if note["kind"] == ledger.FINISHED]
-        ended = finished[-1]["verdict"] in ENDED if finished else not ledger.knows(session.store, host.open_run)
+        ended = finished[-1]["verdict"] in ENDED if finished else ledger.was_pruned(session.store, host.open_run)
         if not ended:
             raise OpenRunError(
                 f"{host.host}: run {host.open_run} began there and never ended",

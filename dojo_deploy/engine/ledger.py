@@ -20,13 +20,15 @@ from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "knows", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
+    "Header", "Notes", "Record", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
     "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
-    "take_back", "write_artifact", "write_header",
+    "take_back", "was_pruned", "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
 LISTED = 50
+PRUNED = "pruned.json"
+REMEMBERED = 1000
 Value = TypeVar("Value")
 
 
@@ -141,6 +143,9 @@ def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tup
     keys = store.list("runs/")
     runs = [run for run in sorted({key.split("/")[1] for key in keys}, reverse=True) if run != open_run]
     gone, light = runs[keep:], runs[artifacts:]
+    if gone:
+        known = [*_read(store, PRUNED).get("runs", ()), *reversed(gone)]
+        store.put(PRUNED, json.dumps({"runs": list(dict.fromkeys(known))[-REMEMBERED:]}).encode())
     for key in keys:
         run, _, name = key.removeprefix("runs/").partition("/")
         if run in gone or (run in light and name == "artifact"):
@@ -148,9 +153,9 @@ def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tup
     return tuple(gone)
 
 
-def knows(store: Store, run: str) -> bool:
-    """Whether the run's header is there: those of old runs that have ended are removed."""
-    return store.get(f"runs/{run}/header.json") is not None
+def was_pruned(store: Store, run: str) -> bool:
+    """Whether the run had ended so long ago that only its id is remembered."""
+    return run in _read(store, PRUNED).get("runs", ())
 
 
 def observed_as_dict(seen: Observed) -> dict[str, Any]:

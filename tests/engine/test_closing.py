@@ -12,7 +12,9 @@ from dojo_deploy.engine.lease import RELEASED, Lease
 from dojo_deploy.errors import FencedError, OpenRunError, RefusedError, StoreError
 from dojo_deploy.release import Release
 from dojo_deploy.secrets import Redactor
-from tests.engine.rig import NEW, Fleet, Tiny
+from tests.engine.rig import NEW, OLD, Fleet, Tiny
+
+NOTE = ledger.Notes.note
 
 
 def _left_open(fleet: Fleet, host: str, run: str = "") -> None:
@@ -21,6 +23,12 @@ def _left_open(fleet: Fleet, host: str, run: str = "") -> None:
     store, generation, ran, state, scope = file.read_text().split()
     assert state == "closed"
     file.write_text(f"{store} {generation} {run or ran} open {scope}\n")
+
+
+def _cut_off_at_the_end(notes: ledger.Notes, run: str, kind: str, data: dict[str, object]) -> None:
+    if kind == ledger.FINISHED:
+        raise StoreError("the store is down")
+    NOTE(notes, run, kind, data)
 
 
 def test_a_fence_that_stayed_open_after_its_run_had_ended_is_closed_by_the_next(fleet: Fleet) -> None:
@@ -39,23 +47,35 @@ def test_a_fence_of_a_run_that_never_ended_refuses_the_next(fleet: Fleet) -> Non
     assert fleet.on() == {"web1": "v2", "web2": "v2"}
 
 
+def test_a_fence_of_a_run_that_ended_too_long_ago_to_be_known_is_closed(fleet: Fleet) -> None:
+    first = fleet.deploy().run
+    _left_open(fleet, "web2", first)
+    assert first in ledger.prune(fleet.store(), keep=0, artifacts=0)
+    assert fleet.deploy(release=Release("v0")).verdict == "done"
+    assert fleet.is_clean()
+
+
 def test_what_a_run_wrote_of_its_release_is_taken_back_when_it_is_aborted(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    note = ledger.Notes.note
-
-    def cut_off(self: ledger.Notes, run: str, kind: str, data: dict[str, object]) -> None:
-        if kind == ledger.FINISHED:
-            raise StoreError("the store is down")
-        note(self, run, kind, data)
-
     with monkeypatch.context() as patch, pytest.raises(StoreError):
-        patch.setattr(ledger.Notes, "note", cut_off)
+        patch.setattr(ledger.Notes, "note", _cut_off_at_the_end)
         fleet.deploy()
     assert fleet.known().passed
     assert fleet.go_on(abort=True).verdict == "aborted"
     assert (fleet.known().passed, fleet.known("v1").passed) == ("", "2026-01-02T00:00:00Z")
     assert fleet.on() == {"web1": "v1", "web2": "v1"}
+
+
+def test_a_rollback_that_is_aborted_condemns_nothing(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fleet.deploy().verdict == "done"
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(ledger.Notes, "note", _cut_off_at_the_end)
+        fleet.deploy(Tiny(strategy="rollback"), OLD)
+    assert fleet.known().bad
+    assert fleet.go_on(abort=True).verdict == "aborted"
+    assert (fleet.on(), fleet.known().bad) == ({"web1": "v2", "web2": "v2"}, "")
+    assert fleet.known().passed > fleet.known("v1").passed == "2026-01-02T00:00:00Z"
 
 
 def test_a_store_that_cannot_be_opened_is_a_refusal_and_no_page(fleet: Fleet) -> None:

@@ -241,4 +241,4 @@ def test_old_runs_are_removed_whole_but_never_an_open_one(store: Store, tmp_path
     assert [key for key in store.list("runs/") if key.endswith("artifact")] == [
         f"runs/{run}/artifact" for run in (ids[0], ids[4])
     ]
-    assert [ledger.knows(store, run) for run in ids] == [True, False, False, True, True]
+    assert [ledger.was_pruned(store, run) for run in ids] == [False, True, True, False, False]
