@@ -61,15 +61,16 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
 
 
 def take_back(store: Store, run: str, *, generation: int = 0) -> None:
-    """What `run` wrote of releases that passed is as it was before: it was undone after all."""
+    """What `run` wrote of releases that passed, or that it left, is as it was before: it was undone after all."""
+
+    def before(known: Known) -> Known:
+        passed = known.before if known.run == run else known.passed
+        return replace(known, passed=passed, bad="" if known.bad.endswith(f" by run {run}") else known.bad)
 
     def change(record: Record) -> Record:
-        mine = [known for known in record.releases if known.run == run and known.passed]
-        for known in mine:
-            record = _with(record, replace(known, passed=known.before), moved=False)
-        return record
+        return replace(record, releases=tuple(before(known) for known in record.releases))
 
-    if any(known.run == run and known.passed for known in read_record(store).releases):
+    if any(before(known) != known for known in read_record(store).releases):
         _change(store, change, generation)
 
 

@@ -106,6 +106,7 @@ class Tiny:
     limit: str = ""
     hook: str = "echo x >> hook"
     size: int = 1  # of a batch
+    called: str = "rolling"
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         folder = site.balancer.folder  # type: ignore[attr-defined]
@@ -115,7 +116,7 @@ class Tiny:
         lanes = [_lane(folder, place, seen.current(place.host.name)) for place in places]
         batches = [tuple(lanes[at : at + self.size]) for at in range(0, len(lanes), self.size)]
         return Plan(
-            "rolling",
+            self.called,
             release,
             (
                 Stage("hook", (Lane("controller", (Step("hook", hook, once=True),)),)),

@@ -71,7 +71,7 @@ def test_a_rollback_that_is_aborted_condemns_nothing(fleet: Fleet, monkeypatch: 
     assert fleet.deploy().verdict == "done"
     with monkeypatch.context() as patch, pytest.raises(StoreError):
         patch.setattr(ledger.Notes, "note", _cut_off_at_the_end)
-        fleet.deploy(Tiny(strategy="rollback"), OLD)
+        fleet.deploy(Tiny(called="rollback"), OLD)
     assert fleet.known().bad
     assert fleet.go_on(abort=True).verdict == "aborted"
     assert (fleet.on(), fleet.known().bad) == ({"web1": "v2", "web2": "v2"}, "")
