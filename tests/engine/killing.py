@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dojo_deploy.engine.journal import Journal
@@ -26,8 +27,16 @@ class Killer:
 
     def deploy(self, fleet: Fleet, *, after: int, **strategy: object) -> bool:
         """A deployment that is killed once its journal has `after` records; False when it ended before."""
+        return self._asked("deploy", fleet, after, strategy)
+
+    def go_on(self, fleet: Fleet, *, after: int, abort: bool = False) -> bool:
+        """The same for a `resume` or an `abort`."""
+        return self._asked("go_on", fleet, after, {"abort": abort})
+
+    def _asked(self, verb: str, fleet: Fleet, after: int, options: dict[str, object]) -> bool:
         assert self._process.stdin and self._process.stdout
-        print(json.dumps([str(fleet.base), len(fleet.names), after, strategy]), file=self._process.stdin, flush=True)
+        line = json.dumps([verb, str(fleet.base), len(fleet.names), after, options])
+        print(line, file=self._process.stdin, flush=True)
         status = int(self._process.stdout.readline())
         assert status in (0, -signal.SIGKILL)
         return status != 0
@@ -45,14 +54,15 @@ def killer() -> Iterator[Killer]:
 def serve() -> None:
     """Reads what to do line by line, and prints how each child ended."""
     for line in sys.stdin:
-        base, hosts, after, strategy = json.loads(line)
+        verb, base, hosts, after, options = json.loads(line)
         child = os.fork()
         if not child:
-            _run(Fleet(Path(base), hosts), after, Tiny(**strategy))
+            fleet = Fleet(Path(base), hosts)
+            _run(after, partial(fleet.deploy, Tiny(**options)) if verb == "deploy" else partial(fleet.go_on, **options))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _run(fleet: Fleet, after: int, strategy: Tiny) -> None:
+def _run(after: int, run: Callable[[], object]) -> None:
     write, records = Journal.write, 0
 
     def counted(journal: Journal, event: Event) -> None:
@@ -65,7 +75,7 @@ def _run(fleet: Fleet, after: int, strategy: Tiny) -> None:
     Journal.write = counted  # type: ignore[method-assign]
     status = 1
     try:
-        fleet.deploy(strategy)
+        run()
         status = 0
     finally:
         os._exit(status)

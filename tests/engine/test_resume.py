@@ -88,6 +88,22 @@ def test_killed_while_a_tolerated_host_is_left_out_it_is_left_out_on_resume(quic
         assert fleet.is_clean(), where
 
 
+@pytest.mark.parametrize("density", [1, pytest.param(4, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("abort", [False, True])
+def test_killed_a_second_time_it_goes_on_all_the_same(quick: Path, kills: Killer, abort: bool, density: int) -> None:
+    for first in range(7, 37, 12 // density):
+        for second in range(2, 30, 8 // density):
+            fleet, where = Fleet(quick / f"{first}-{second}"), f"killed after {first}, then after {second}"
+            assert kills.deploy(fleet, after=first), where
+            was_killed = kills.go_on(fleet, after=second, abort=abort)
+            result = fleet.go_on(abort=abort)
+            verdict = ("aborted" if abort else "done") if was_killed else "nothing to do"
+            assert (result.verdict, fleet.on()) == (verdict, OLD if abort else NEW), where
+            assert max(fleet.counts().values()) == 1, where
+            assert fleet.is_clean(), where
+            assert (fleet.known().passed == "", fleet.known().bad) == (abort, ""), where
+
+
 def test_a_halted_run_is_resumed_once_the_host_is_mended(fleet: Fleet) -> None:
     fault = fleet.fault("web1", "switch")
     halted = fleet.deploy(Tiny(on_failure="halt"))

@@ -104,6 +104,27 @@ def test_the_sample_has_every_kind_of_case() -> None:
     assert {on_failure for _, _, on_failure in kinds} == {"rollback", "halt"}
 
 
+@pytest.mark.parametrize("max_failures", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=pytest.mark.soak if step == "count" else ()) for step in STEPS]
+)
+def test_hosts_that_fail_side_by_side_are_counted_together(quick: Path, step: str, max_failures: int) -> None:
+    fleet = Fleet(quick / "fleet", 3)
+    failing = ("web1", "web3")
+    for host in failing:
+        fleet.fault(host, step)
+    result = fleet.deploy(Tiny(size=3, max_failures=max_failures))
+    if max_failures >= len(failing) and step != "drain":
+        assert (result.verdict, fleet.on()) == (
+            "tolerated",
+            {"web1": "v1 drained", "web2": "v2", "web3": "v1 drained"},
+        )
+    else:
+        assert (result.verdict, fleet.on()) == ("rolled back", dict.fromkeys(HOSTS, "v1"))
+    assert max(fleet.counts().values()) == 1
+    assert fleet.is_clean()
+
+
 def test_a_bug_in_one_lane_stops_the_others_before_the_lock_is_given_back(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
