@@ -93,6 +93,7 @@ class Lab:
                 "rolling": {
                     "batches": ["100%"],
                     "prove": "off",
+                    "stage": "with-batch",
                     "bake": {"first": 0},
                     "gate": {"probes": ["check"], "in_a_row": 1, "grace": 0, "every": "100ms", "within": "60s"},
                 }

@@ -44,6 +44,9 @@ class Shell(Protocol):
     @property
     def host(self) -> Host: ...
 
+    def open(self) -> None:
+        """Connects now; the first call would do it too."""
+
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         """Runs one command to its end. `within` bounds the whole call in seconds (LostError after it)."""
 

@@ -106,7 +106,6 @@ class HostSeen:
     missing: tuple[str, ...] = ()  # shared files that are not there
     platform: Platform = Platform()
     free: int = 0  # bytes, where releases go
-    clock: float = 0.0  # the host's wall clock minus ours, seconds
     open_run: str = ""  # a run that began here and never ended
     drained: bool = False  # out of the balancer when we looked
     sick: str = ""  # what its health probe said, or which processes were missing; empty: well, or never asked

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,11 @@ class OpenSession:
                 self._shells[host] = self._connect(host)
             return self._shells[host]
 
+    def warm(self, hosts: Iterable[str], executor: Executor) -> None:
+        """Begins to connect, while other things are done; what goes wrong is said by who needs the host."""
+        for host in hosts:
+            executor.submit(self._warm, host)
+
     def guard(self, name: str) -> threading.Lock:
         return self._guard(f"guard {name}")
 
@@ -63,6 +69,10 @@ class OpenSession:
                 shell.close()
         if self._gateways is not None:
             self._gateways.close()
+
+    def _warm(self, host: str) -> None:
+        with contextlib.suppress(DojoError):
+            self.shell(host).open()
 
     def _guard(self, name: str) -> threading.Lock:
         with self._lock:

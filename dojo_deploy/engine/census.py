@@ -47,7 +47,7 @@ def take_census(
 
 def _row(session: Session, host: Host, live: str, seen: HostSeen | None) -> dict[str, str]:
     try:
-        seen = seen or look(session, host, platform=False)
+        seen = seen or look(session, host, platform=False, room=False)
     except DojoError as exc:
         return {"current": "?", "running": "?", "health": exc.message, "verdict": "unknown"}
     current = seen.current.get(live, "")

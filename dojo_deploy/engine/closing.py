@@ -73,7 +73,7 @@ def close_forgotten(session: Session, seen: Observed, lease: Lease) -> None:
 def _close(run: Run, host: str) -> HostSeen | None:
     """None when an earlier session closed it already, so that it was not looked at now."""
     site, clock = run.session.inventory, run.session.clock
-    step = JobStep(f"close/{host}/look", (question(site, site.hosts[host], platform=False),), LOOK_WITHIN)
+    step = JobStep(f"close/{host}/look", (question(site, site.hosts[host], platform=False, room=False),), LOOK_WITHIN)
     lines: list[str] = []
 
     def on_frame(frame: Frame) -> None:
@@ -85,4 +85,4 @@ def _close(run: Run, host: str) -> HostSeen | None:
     if result.outcome == "failed":
         raise DojoError(result.tail)
     run.progress.close(host)
-    return answer(site.hosts[host], "\n".join(lines), clock.now()) if result.outcome == "done" else None
+    return answer(site.hosts[host], "\n".join(lines)) if result.outcome == "done" else None

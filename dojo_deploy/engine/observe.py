@@ -17,10 +17,11 @@ from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Pl
 LOOK_WITHIN = 30.0
 ASK_WITHIN = 5.0
 # The nearest folder that exists stands for one that does not yet: the free space is the same.
-LOOK = """\
-printf '@clock %s\\n' "$(date +%s.%N)"
+ROOM = """\
 here=$ROOT; while [ ! -d "$here" ] && [ "$here" != / ]; do here=${here%/*}; here=${here:-/}; done
-df -Pk "$here" | { read -r _; read -r _ _ _ free _; printf '@free %s\\n' "$free"; }
+set -- $(LC_ALL=C df -Pk "$here"); shift 10; printf '@free %s\\n' "$1"
+"""
+LOOK = """\
 for link in "$ROOT"/slots/*/current; do
   [ -L "$link" ] || continue
   slot=${link%/current}; printf '@current %s %s\\n' "${slot##*/}" "$(readlink "$link")"
@@ -75,15 +76,13 @@ def observe(
     )
 
 
-def look(session: Session, host: Host, *, platform: bool = True) -> HostSeen:
+def look(session: Session, host: Host, *, platform: bool = True, room: bool = True) -> HostSeen:
     """One host. Raises TransportError when it cannot be asked."""
     site = session.inventory
-    before = session.clock.now()
-    done = session.shell(host.name).run(question(site, host, platform=platform), within=LOOK_WITHIN)
-    offset = (before + session.clock.now()) / 2
+    done = session.shell(host.name).run(question(site, host, platform=platform, room=room), within=LOOK_WITHIN)
     if not done.ok:
         raise TransportError(f"could not be looked at: {done.complaint}", host=host.name)
-    return answer(host, done.stdout.decode("utf-8", "backslashreplace"), offset)
+    return answer(host, done.stdout.decode("utf-8", "backslashreplace"))
 
 
 def _warnings(session: Session) -> tuple[str, ...]:
@@ -118,10 +117,10 @@ def _complaint(session: Session, host: Host, seen: HostSeen, slot: str) -> str:
     return "" if reading.ok else reading.detail
 
 
-def question(site: Inventory, host: Host, *, platform: bool) -> Command:
-    """The one command that asks a host everything."""
+def question(site: Inventory, host: Host, *, platform: bool, room: bool) -> Command:
+    """The one command that asks a host everything; `room`: its free space too."""
     layout = Layout(host.root)
-    lines = [LOOK]
+    lines = [ROOM, LOOK] if room else [LOOK]
     for entry in site.app.shared:
         if not entry.endswith("/"):
             path = f"{layout.shared}/{entry}"
@@ -135,14 +134,14 @@ def question(site: Inventory, host: Host, *, platform: bool) -> Command:
     return Command.shell("\n".join(lines), env={"ROOT": host.root})
 
 
-def answer(host: Host, text: str, now: float) -> HostSeen:
+def answer(host: Host, text: str) -> HostSeen:
     """What the answer says. Lines that are no part of it, such as a greeting, are passed over."""
     layout = Layout(host.root)
     current: dict[str, str] = {}
     sha256: dict[str, str] = {}
     running: dict[str, tuple[str, ...]] = {}
     missing: list[str] = []
-    platform, free, clock, open_run, in_running = Platform(), 0, 0.0, "", False
+    platform, free, open_run, in_running = Platform(), 0, "", False
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if in_running:
@@ -150,10 +149,8 @@ def answer(host: Host, text: str, now: float) -> HostSeen:
             running[word] = (*running.get(word, ()), _release_of(folder, layout) if name else "")
         elif word == "@running":
             in_running = True
-        elif word == "@clock":
-            clock = float(rest) - now
         elif word == "@free":
-            free = int(rest) * 1024
+            free = int(rest) * 1024 if rest.isdigit() else 0
         elif word == "@current":
             slot, _, target = rest.partition(" ")
             current[slot] = _release_of(target, layout)
@@ -176,7 +173,6 @@ def answer(host: Host, text: str, now: float) -> HostSeen:
         missing=tuple(missing),
         platform=platform,
         free=free,
-        clock=round(clock, 3),
         open_run=open_run,
     )
 

@@ -21,7 +21,9 @@ class Rolling:
 
     `batches` is Ansible's `serial`: numbers or percents, the last one repeats. `max_failures` counts over the whole
     run: a host that fails within it is undone and left drained, and the run ends 30. `prove` starts each release on a
-    side port before its host is drained; `off` for applications that ignore `$PORT`. `on_failure`: rollback or halt;
+    side port before its host is drained; `off` for applications that ignore `$PORT`. `stage: first` brings the release
+    to every host before the first batch, so that a host which cannot take it is found before anything changed;
+    `with-batch` brings it to each host with its own batch, in fewer round trips. `on_failure`: rollback or halt;
     `on_interrupt`, for Ctrl-C and SIGTERM: halt (stop at the next step, to be resumed or aborted) or rollback.
     """
 
@@ -33,6 +35,7 @@ class Rolling:
     gate: Gate = Gate()
     bake: Bake = Bake()
     prove: str = "on"
+    stage: str = "first"
     hooks: tuple[Hook, ...] = ()
     on_failure: str = "rollback"
     on_interrupt: str = "halt"
@@ -42,6 +45,7 @@ class Rolling:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("prove", ("on", "off")),
+            ("stage", ("first", "with-batch")),
             ("on_failure", ("rollback", "halt")),
             ("on_interrupt", ("halt", "rollback")),
             ("order", ("unhealthy-first", "inventory")),
@@ -56,6 +60,7 @@ class Rolling:
             hosts = unhealthy_first(hosts, seen, seen.live)
         places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
         _refuse_unfit(places, release, seen)
+        early = places if self.stage == "first" else places[:1] if self.migrate else ()
         rollout = Rollout(
             site,
             seen,
@@ -64,12 +69,15 @@ class Rolling:
             self.hooks,
             places,
             change=lambda place: (switch(seen, place, self.gate),),
-            prelude=lambda place: services.prove(place, self.gate) if self.prove == "on" else (),
+            prelude=lambda place: (
+                *(self._stage(place, release, seen) if place not in early else ()),
+                *(services.prove(place, self.gate) if self.prove == "on" else ()),
+            ),
         )
         before = hooks.stages(self.hooks, "run", "before", places) + hooks.stages(
             self.hooks, "prepare", "before", places
         )
-        prepare = Stage("prepare", tuple(Lane(place.host.name, self._stage(place, release, seen)) for place in places))
+        prepare = Stage("prepare", tuple(Lane(place.host.name, self._stage(place, release, seen)) for place in early))
         migrate = (
             Stage("migrate", (Lane(places[0].host.name, (database.migrate(places[0], self.migrate),)),))
             if self.migrate
@@ -80,7 +88,7 @@ class Rolling:
             release,
             (
                 *before,
-                prepare,
+                *((prepare,) if early else ()),
                 *hooks.stages(self.hooks, "prepare", "after", places),
                 *hooks.stages(self.hooks, "migrate", "before", places),
                 *((migrate,) if migrate else ()),

@@ -27,6 +27,9 @@ class LocalShell:
 
     host: Host = Host(CONTROLLER, (), "127.0.0.1", "/")
 
+    def open(self) -> None:
+        """There is nothing to connect to."""
+
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         with _started(command.render()) as process:
             try:

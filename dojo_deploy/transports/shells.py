@@ -36,6 +36,9 @@ class SshShell:
         self._link: Link | None = None
         self._closed = False
 
+    def open(self) -> None:
+        self._linked(self._clock.monotonic() + self.host.ssh.connect_within)
+
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         mark = secrets.token_hex(8).encode()
         text, given = _sendable(command, mark.decode(), stdin)

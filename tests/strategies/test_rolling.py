@@ -311,3 +311,13 @@ def test_a_host_that_comes_back_is_held_to_its_gate_through_the_balancer() -> No
         (("health",), "balancer", NEW.id),
         (("health",), "balancer", NEW.id),
     ]
+
+
+def test_staging_with_the_batch_travels_with_the_switch_and_leaves_the_migration_its_release() -> None:
+    inventory = site(2, balancer={"kind": "none"})
+    plan = Rolling(stage="with-batch", prove="off", batches=("100%",), bake=Bake(0), migrate=Migrate("m")).plan(
+        inventory, NEW, fleet(inventory)
+    )
+
+    assert stages(plan)["prepare"] == {"web1": ["stage"]}
+    assert stages(plan)["batch 1 of 1"] == {"web1": ["switch"], "web2": ["stage", "switch"]}
