@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
 from dojo_deploy.engine.run import Run
-from dojo_deploy.errors import TransportError, UnreachableError
+from dojo_deploy.errors import LostError
 from dojo_deploy.events import OutputWritten, StepFinished, StepStarted
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Layout
@@ -47,13 +47,12 @@ def send_job(
     artifact = run.artifact if any(step.artifact for step in steps) else None
     try:
         results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
-    except TransportError as exc:
-        if not isinstance(exc, UnreachableError):
-            # Sent, and not answered: each step may have run. Its undo asks the host's own record first.
-            for step in steps:
-                if not run.progress.succeeded(step.id):
-                    run.progress.begin(step.id)
-                    finished(step.id, "unknown", exc.message)
+    except LostError as exc:
+        # Sent, and not answered: each step may have run. Its undo asks the host's own record first.
+        for step in steps:
+            if not run.progress.succeeded(step.id):
+                run.progress.begin(step.id)
+                finished(step.id, "unknown", exc.message)
         raise
     for result in results:
         if result.outcome != "not run" and result.step not in told:

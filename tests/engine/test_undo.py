@@ -75,6 +75,18 @@ def test_a_step_whose_answer_never_came_is_undone_or_its_host_stays_out(fleet: F
         assert fleet.open_run() == result.run
 
 
+def test_on_a_host_that_could_not_even_store_its_job_nothing_began(fleet: Fleet) -> None:
+    """As with a full disk."""
+    state = fleet.base / "web2" / ".dojo"
+    state.mkdir(mode=0o700)
+    (state / "runs").write_text("no folder")
+    result = fleet.deploy()
+    assert "the job could not be stored" in result.reason
+    assert (result.verdict, result.exit_code) == ("rolled back", 20)
+    assert fleet.on() == {"web1": "v1", "web2": "v1"}
+    assert fleet.is_clean()
+
+
 def test_an_undo_that_failed_is_tried_again_once_the_host_is_mended(fleet: Fleet) -> None:
     fleet.fault("web1", "gate")
     back = fleet.fault("web1", "back")
