@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dojo_deploy.command import Command
@@ -25,7 +25,8 @@ class Hook:
 
     `on`: `controller`, `once` (the first host of the phase) or `each` host of the phase; in phase `batch` all of these
     run once more for each batch. `deadline` in seconds; a hook that must never run twice after a crash says
-    `idempotent: false`. `on_failure` hooks run after undoing, whatever their phase.
+    `idempotent: false`; its `undo` is tried again until it succeeds. `on_failure` hooks run after undoing, whatever
+    their phase.
     """
 
     run: str
@@ -109,7 +110,9 @@ def _lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
 
 
 def _step(hook: Hook, place: Placement, name: str) -> Step:
-    undo = Step(f"undo {name}", _action(hook, place, hook.undo), deadline=hook.deadline) if hook.undo else None
+    # One that failed, and could never be tried again, would leave the run open for ever.
+    again = replace(hook, idempotent=True)
+    undo = Step(f"undo {name}", _action(again, place, hook.undo), deadline=hook.deadline) if hook.undo else None
     once = hook.on != "each" and hook.phase != "batch"
     return Step(name, _action(hook, place, hook.run), undo=undo, deadline=hook.deadline, once=once)
 
