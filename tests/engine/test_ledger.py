@@ -26,7 +26,6 @@ HOST = HostSeen(
     missing=("logs",),
     platform=Platform("Linux", "x86_64", "glibc", "127"),
     free=1 << 40,
-    clock=-0.25,
     open_run="x",
     drained=True,
 )
