@@ -56,6 +56,8 @@ def deploy(
             raise ConfigError(f"{type(chosen).__name__} builds nothing", hint=f"invoke {strategy}")
         wishes = _complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
+        if artifact:  # a build may take longer than anybody keeps an idle connection
+            session.warm(host.name for host in session.inventory.select(limit))
         release, path = built(session, trail, ref, artifact)
         return conduct(
             session,

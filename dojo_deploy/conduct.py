@@ -69,7 +69,7 @@ def conduct(
         )
     run_id = ledger.new_run_id(clock.now())
     with threads(site_lanes(session)) as executor, unchanged():
-        session.warm((host.name for host in site.select(getattr(strategy, "limit", ""))), executor)
+        session.warm(host.name for host in site.select(getattr(strategy, "limit", "")))
         lease = _take(session, run_id, "deploy")
         try:
             seen, plan = look_and_plan(session, strategy, release_of, executor, platform=platform)

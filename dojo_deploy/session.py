@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +48,14 @@ class OpenSession:
                 self._shells[host] = self._connect(host)
             return self._shells[host]
 
-    def warm(self, hosts: Iterable[str], executor: Executor) -> None:
+    def warm(self, hosts: Iterable[str]) -> None:
         """Begins to connect, while other things are done; what goes wrong is said by who needs the host."""
-        for host in hosts:
-            executor.submit(self._warm, host)
+        names = list(hosts)
+        lanes = max((self.inventory.hosts[name].ssh.lanes for name in names), default=1)
+        executor = ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="connect")
+        for name in names:
+            executor.submit(self._warm, name)
+        executor.shutdown(wait=False)
 
     def guard(self, name: str) -> threading.Lock:
         return self._guard(f"guard {name}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import Executor
 
 from dojo_deploy.engine import ledger
-from dojo_deploy.engine.hostjob import Frame, Job, JobStep, Said, carry
-from dojo_deploy.engine.jobs import job_of
+from dojo_deploy.engine.hostjob import Frame, Job, Said, carry
+from dojo_deploy.engine.jobs import job_of, last_look
 from dojo_deploy.engine.lease import Lease
-from dojo_deploy.engine.observe import LOOK_WITHIN, answer, question
+from dojo_deploy.engine.observe import answer
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import Outcome
 from dojo_deploy.errors import DojoError, OpenRunError
@@ -32,16 +32,12 @@ def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, Hos
         if host in run.session.inventory.hosts and host not in outcome.broken and not run.progress.is_closed(host)
     ]
     futures = {host: executor.submit(_close, run, host) for host in hosts}
-    looks: dict[str, HostSeen] = {}
     for host, future in futures.items():
         try:
-            look = future.result()
+            future.result()
         except DojoError as exc:
             run.trail.emit(Warned(text=f"{host} does not know that the run has ended: {exc.message}"))
-        else:
-            if look:
-                looks[host] = look
-    return looks
+    return run.progress.looks
 
 
 def close_forgotten(session: Session, seen: Observed, lease: Lease) -> None:
@@ -70,19 +66,19 @@ def close_forgotten(session: Session, seen: Observed, lease: Lease) -> None:
         carry(session.shell(host.host), job, on_frame=lambda _: None, clock=session.clock)
 
 
-def _close(run: Run, host: str) -> HostSeen | None:
-    """None when an earlier session closed it already, so that it was not looked at now."""
-    site, clock = run.session.inventory, run.session.clock
-    step = JobStep(f"close/{host}/look", (question(site, site.hosts[host], platform=False, room=False),), LOOK_WITHIN)
+def _close(run: Run, host: str) -> None:
+    site = run.session.inventory
     lines: list[str] = []
 
     def on_frame(frame: Frame) -> None:
         if isinstance(frame, Said):
             lines.append(frame.line)
 
-    job = job_of(run, host, (step,), close=True)
-    (result,) = carry(run.session.shell(host), job, on_frame=on_frame, clock=clock)
+    job = job_of(run, host, (last_look(site, host),), close=True)
+    (result,) = carry(run.session.shell(host), job, on_frame=on_frame, clock=run.session.clock)
     if result.outcome == "failed":
         raise DojoError(result.tail)
     run.progress.close(host)
-    return answer(site.hosts[host], "\n".join(lines)) if result.outcome == "done" else None
+    # An earlier session may have closed it, and looked then.
+    if result.outcome == "done":
+        run.progress.saw(answer(site.hosts[host], "\n".join(lines)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dojo_deploy.engine.hostjob import Began, Ended, Frame, Job, JobStep, Said, StepResult, carry
+from dojo_deploy.engine.observe import LOOK_WITHIN, answer, question
 from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import LostError
 from dojo_deploy.events import OutputWritten, StepFinished, StepStarted
+from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Layout
 
@@ -16,7 +18,9 @@ def send_job(
     """Sends one host job and tells its story; returns how each step ended. Intents are durable before it leaves."""
     started: dict[str, float] = {}
     told: set[str] = set()
-    clock = run.session.clock
+    looked: list[str] = []
+    clock, site = run.session.clock, run.session.inventory
+    look = last_look(site, host)
 
     def finished(step: str, outcome: str, detail: str = "") -> None:
         told.add(step)
@@ -28,7 +32,9 @@ def send_job(
         )
 
     def on_frame(frame: Frame) -> None:
-        if isinstance(frame, Began):
+        if frame.step == look.id:
+            looked.extend([frame.line] if isinstance(frame, Said) else [])
+        elif isinstance(frame, Began):
             run.progress.begin(frame.step)
             started[frame.step] = clock.monotonic()
         elif isinstance(frame, Said):
@@ -43,7 +49,9 @@ def send_job(
     if steps:
         run.trail.sync()
     run.progress.reopen(host)
-    job = job_of(run, host, steps, close=close)
+    # Without processes that could still change, the end of the last job is as good a moment as any later one.
+    looks = close and not site.app.processes.watched
+    job = job_of(run, host, (*steps, look) if looks else steps, close=close)
     artifact = run.artifact if any(step.artifact for step in steps) else None
     try:
         results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
@@ -55,7 +63,10 @@ def send_job(
                 finished(step.id, "unknown", exc.message)
         raise
     for result in results:
-        if result.outcome != "not run" and result.step not in told:
+        if result.step == look.id:
+            if result.outcome == "done":
+                run.progress.saw(answer(site.hosts[host], "\n".join(looked)))
+        elif result.outcome != "not run" and result.step not in told:
             outcome = "unknown" if result.outcome == "interrupted" else result.outcome
             finished(result.step, outcome, result.tail if outcome in ("failed", "unknown") else "")
     if close and all(result.outcome in ("done", "replayed", "skipped") for result in results):
@@ -63,6 +74,12 @@ def send_job(
     if steps:
         run.trail.sync()
     return results
+
+
+def last_look(site: Inventory, host: str) -> JobStep:
+    """The look at a host with which a run ends there, as a step of the job that closes it."""
+    asked = question(site, site.hosts[host], platform=False, room=False)
+    return JobStep(f"close/{host}/look", (asked,), LOOK_WITHIN)
 
 
 def job_step(name: str, step: Step, *, undoes: str = "") -> JobStep:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 from dojo_deploy.plan import Lane, OnHost, Plan, Stage, Step, step_id
+from dojo_deploy.release import HostSeen
 
 
 class Progress:
@@ -19,6 +20,7 @@ class Progress:
         self._ended = dict(ended or {})
         self._tolerated = set(tolerated)
         self._closed: set[str] = set()
+        self._looks: dict[str, HostSeen] = {}
 
     def begin(self, step: str) -> None:
         with self._lock:
@@ -54,6 +56,17 @@ class Progress:
     def reopen(self, host: str) -> None:
         with self._lock:
             self._closed.discard(host)
+
+    def saw(self, look: HostSeen) -> None:
+        """What a host was like when it was closed."""
+        with self._lock:
+            self._looks[look.host] = look
+
+    @property
+    def looks(self) -> dict[str, HostSeen]:
+        """Of the hosts that are closed."""
+        with self._lock:
+            return {host: look for host, look in self._looks.items() if host in self._closed}
 
     def is_closed(self, host: str) -> bool:
         with self._lock:

@@ -140,6 +140,8 @@ def _link(place: Placement, *, folder: str) -> tuple[Command, ...]:
         together.setdefault(posixpath.dirname(path), []).append(quote(f"{place.layout.shared}/{name}"))
         made += [quote(f"{place.layout.shared}/{name}")] if entry.endswith("/") else []
     made += [quote(parent) for parent in together if parent != folder]
+    # The slot is needed a step later; made here, it costs no program of its own.
+    made.append(quote(place.layout.slot(place.slot)))
     if made:
         there = " && ".join(f"[ -d {path} ]" for path in made)
         lines.append(f"{{ {there}; }} || mkdir -p {' '.join(made)}")
