@@ -14,7 +14,8 @@ from pathlib import Path
 
 from dojo_deploy.engine.journal import Journal
 from dojo_deploy.events import Event
-from tests.engine.rig import Fleet, Tiny
+from tests.engine.rig import Fleet
+from tests.engine.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
 

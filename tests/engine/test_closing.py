@@ -12,7 +12,8 @@ from dojo_deploy.engine.lease import RELEASED, Lease
 from dojo_deploy.errors import FencedError, OpenRunError, RefusedError, StoreError
 from dojo_deploy.release import Release
 from dojo_deploy.secrets import Redactor
-from tests.engine.rig import NEW, OLD, Fleet, Tiny
+from tests.engine.rig import Fleet
+from tests.engine.tiny import NEW, OLD, Tiny
 
 NOTE = ledger.Notes.note
 

@@ -209,6 +209,7 @@ def test_a_heartbeat_survives_a_store_that_is_away_for_a_moment(store, clock, le
     flaky.down = False
     clock.advance(6)
     _until(lambda: read(store).beat == 1)
+    clock.settle(holder)
     clock.advance(15)
     holder.check()
 

@@ -15,7 +15,8 @@ from dojo_deploy.events import Event, GateFailed, StageFinished
 from dojo_deploy.inventory import Host
 from dojo_deploy.transports.local import LocalShell
 from tests.engine.killing import Killer
-from tests.engine.rig import Fleet, Tiny
+from tests.engine.rig import Fleet
+from tests.engine.tiny import Tiny
 
 ONCE = {"hook": 1, "migrated": 1, "count web1": 1, "count web2": 1}
 NEW = {"web1": "v2", "web2": "v2"}

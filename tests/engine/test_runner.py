@@ -9,7 +9,8 @@ import pytest
 
 from dojo_deploy.engine.lease import Lease
 from dojo_deploy.events import RunFinished, StepFinished
-from tests.engine.rig import STEPS, Fleet, Tiny
+from tests.engine.rig import Fleet
+from tests.engine.tiny import STEPS, Tiny
 
 HOSTS = ("web1", "web2", "web3")
 SAMPLE = 11  # every so many cases ordinarily, the others with -m soak

@@ -13,7 +13,8 @@ from dojo_deploy.inventory import Host
 from dojo_deploy.steps.rollout import Bake
 from dojo_deploy.strategies.restart import Restart
 from dojo_deploy.transports.local import LocalShell
-from tests.engine.rig import GATE, NEW, Fleet, Hasty, Tiny
+from tests.engine.rig import Fleet, Hasty
+from tests.engine.tiny import GATE, NEW, Tiny
 
 
 @dataclass
@@ -100,7 +101,7 @@ def test_an_undo_that_failed_is_tried_again_once_the_host_is_mended(fleet: Fleet
 
 def test_a_restart_that_stays_sick_gets_no_requests_back(fleet: Fleet) -> None:
     fleet.document["app"] |= {"processes": {"kind": "command", "web": {"port": 3000, "start": "true"}}}
-    fleet.document["probes"]["health"] = {"kind": "tests.engine.rig:Well"}
+    fleet.document["probes"]["health"] = {"kind": "tests.engine.tiny:Well"}
     for name in fleet.names:
         fleet.link(name, NEW.id)
     fleet.fault("web1", "gate")
