@@ -43,6 +43,7 @@ def peers(lab: Lab, *, hosts: int, rounds: int, most: float, least: float) -> No
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(1, rounds + 1):
         for name, run in runs.items():
+            os.sync()  # what the one before has not written yet is not to be written on this one's time
             seconds[name].append(run())
         print(f"round {number}: " + ", ".join(f"{name} {values[-1]:.2f} s" for name, values in seconds.items()))
     middle = {name: statistics.median(values) for name, values in seconds.items()}
