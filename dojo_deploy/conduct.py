@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.observe import observe
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.recall import recall
+from dojo_deploy.engine.remember import ABORTED
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
-from dojo_deploy.perform import ABORTED, Result, Wishes, perform, run_of
+from dojo_deploy.perform import Result, Wishes, perform, run_of
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import Observed, Release
 from dojo_deploy.session import OpenSession, work_folder
@@ -71,6 +72,7 @@ def conduct(
     with threads(site_lanes(session)) as executor, unchanged():
         session.warm(host.name for host in site.select(getattr(strategy, "limit", "")))
         lease = _take(session, run_id, "deploy")
+        sent = executor.submit(ledger.write_artifact, session.store, run_id, artifact) if artifact else None
         try:
             seen, plan = look_and_plan(session, strategy, release_of, executor, platform=platform)
             close_forgotten(session, seen, lease)
@@ -89,10 +91,16 @@ def conduct(
                 options={"limit": wishes.limit, "reason": wishes.reason},
             )
             ledger.write_header(session.store, header, wishes.redact)
-            if artifact:
-                ledger.write_artifact(session.store, run_id, artifact)
+            if sent:
+                sent.result()
+        except BaseException:
+            _discard(session, run_id, sent)
+            _give_back(lease, closed=True)
+            raise
+        try:
             lease.open(run_id)
         except BaseException:
+            # It may have been opened all the same: its header and its artifact stay.
             _give_back(lease, closed=True)
             raise
     with threads(site_lanes(session)) as executor:
@@ -138,6 +146,14 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
     except BaseException:
         _give_back(lease, closed=False)
         raise
+
+
+def _discard(session: OpenSession, run: str, sent: Future[None] | None) -> None:
+    """A run that never began leaves no artifact; where that fails, a later run clears it away."""
+    if sent:
+        wait([sent])
+        with contextlib.suppress(DojoError):
+            ledger.forget(session.store, run)
 
 
 @contextlib.contextmanager

@@ -9,21 +9,21 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dojo_deploy.clock import utc
 from dojo_deploy.engine import ledger, leftovers, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
 from dojo_deploy.engine.progress import Progress
+from dojo_deploy.engine.remember import remember
 from dojo_deploy.engine.run import Run
-from dojo_deploy.engine.runner import SIGNALLED, Outcome, carry_out
+from dojo_deploy.engine.runner import Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
 from dojo_deploy.interfaces import Subscriber
 from dojo_deploy.plan import Plan
 from dojo_deploy.prober import Prober
-from dojo_deploy.release import Observed, Release
+from dojo_deploy.release import Observed
 from dojo_deploy.secrets import Redactor
 from dojo_deploy.session import BoundSession, OpenSession, work_folder
 from dojo_deploy.signals import stops
@@ -40,8 +40,6 @@ EXIT_CODES = {
     "mixed": 30,
     "interrupted": 130,
 }
-ABORTED = "aborted by the operator"
-NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,9 @@ def _announce(
     run: Run, trail: EventTrail, journal: Journal, wishes: Wishes, header: ledger.Header, *, resumed: bool
 ) -> None:
     site = run.session.inventory
-    trail.attach(journal, ledger.Notes(run.session.store, run.lease.generation, wishes.redact), run.id)
+    trail.attach(
+        journal, ledger.Notes(run.session.store, run.lease.generation, wishes.redact, fresh=not resumed), run.id
+    )
     trail.emit(
         RunStarted(
             run=run.id,
@@ -157,6 +157,7 @@ def _finish(
     if verdict == "rolled back" and abort:
         verdict = "aborted"
     census = None
+    cleared = executor.submit(leftovers.clear, run, work_folder(site)) if outcome.is_over else None
     if verdict != "fenced":
         looks = close_hosts(run, outcome, executor)
         census = take_census(
@@ -167,8 +168,8 @@ def _finish(
             looks=looks,
         )
         trail.emit(census)
-    if outcome.is_over:
-        leftovers.clear(run, work_folder(site))
+    if cleared:
+        cleared.result()
     seconds = round(clock.monotonic() - started, 3)
     trail.emit(
         RunFinished(
@@ -187,29 +188,11 @@ def _finish(
             run.lease.release(closed=False)
     else:
         # Last, so that a run which is aborted until then has left nothing in the record.
-        _remember(run, verdict, outcome, seen, wishes.redact)
+        remembered = executor.submit(remember, run, verdict, outcome.reason, seen, wishes.redact)
         trail.note("finished", verdict=verdict, reason=outcome.reason)
+        remembered.result()
         run.lease.release(closed=outcome.is_over)
     return Result(run.id, verdict, plan.release.id, outcome.reason, seconds, plan, census, load)
-
-
-def _remember(run: Run, verdict: str, outcome: Outcome, seen: Observed, redact: Redactor) -> None:
-    """Writes the record: what passed its gates, and what must not be chosen again."""
-    store, release, generation = run.session.store, run.plan.release, run.lease.generation
-    if run.plan.strategy == "restart":
-        return
-    if verdict in ("done", "partial", "tolerated"):
-        at = utc(run.session.clock.now())
-        ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation)
-        if run.plan.strategy == "rollback" and verdict == "done":
-            for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
-                why = f"rolled back to {release.id} by run {run.id}"
-                ledger.mark_bad(store, Release(left), why, generation=generation)
-        return
-    ledger.take_back(store, run.id, generation=generation)
-    if verdict in ("rolled back", "mixed") and not outcome.reason.startswith(NOBODYS_FAULT):
-        why = redact(f"run {run.id}: {outcome.reason.splitlines()[0]}")
-        ledger.mark_bad(store, release, why, unless_passed=True, generation=generation)
 
 
 def _probe(session: OpenSession, wishes: Wishes, seen: Observed) -> Prober | None:

@@ -20,7 +20,7 @@ from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
+    "Header", "Notes", "Record", "forget", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
     "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
     "take_back", "was_pruned", "write_artifact", "write_header",
 ]  # fmt: skip
@@ -61,6 +61,7 @@ class Notes:
     store: Store
     generation: int = 0
     redact: Redactor = field(default_factory=Redactor)
+    fresh: bool = False  # of a run that nobody has noted anything of yet
     _next: dict[str, int] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -80,7 +81,8 @@ class Notes:
     def _number(self, run: str) -> int:
         with self._lock:
             if run not in self._next:
-                self._next[run] = max((_number_of(key) for key in _note_keys(self.store, run)), default=0)
+                known = () if self.fresh else _note_keys(self.store, run)
+                self._next[run] = max((_number_of(key) for key in known), default=0)
             self._next[run] += 1
             return self._next[run]
 
@@ -106,6 +108,12 @@ def read_header(store: Store, run: str) -> Header:
 
 def write_artifact(store: Store, run: str, path: Path) -> None:
     store.upload(f"runs/{run}/artifact", path)
+
+
+def forget(store: Store, run: str) -> None:
+    """Removes the header and the artifact of a run that never began."""
+    for name in ("artifact", "header.json"):
+        store.delete(f"runs/{run}/{name}")
 
 
 def read_artifact(store: Store, run: str, path: Path, *, sha256: str) -> bool:
