@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections import deque
 from typing import Any
 
 from dojo_deploy.errors import UnreachableError
@@ -30,6 +31,7 @@ class Link:
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
+        self._spares: deque[Any] = deque()
 
     @property
     def is_alive(self) -> bool:
@@ -42,12 +44,16 @@ class Link:
         with self._lock:
             self._users += 1
         try:
-            # paramiko keeps one exception per connection: threads that open side by side get each other's.
-            with self._opening, cut_off(within, self.close):
-                return self._transport.open_session(timeout=max(0.0, within))
+            return self._spare() or self._opened(within)
         except self.broken as exc:
             self.release(None)
             raise UnreachableError(f"no session could be opened: {exc}", host=self._host.name) from exc
+
+    def prepare(self, sessions: int, within: float) -> None:
+        """Opens sessions ahead of their use, each of which saves a round trip then. Best effort."""
+        with contextlib.suppress(*self.broken):
+            while len(self._spares) < min(sessions, SESSIONS):
+                self._spares.append(self._opened(within))
 
     def release(self, channel: Any) -> None:
         """The session is over, or given up."""
@@ -80,6 +86,18 @@ class Link:
         with contextlib.suppress(OSError, AttributeError):
             self._transport.sock.shutdown(socket.SHUT_RDWR)
         self._transport.close()
+
+    def _spare(self) -> Any:
+        while self._spares:
+            channel = self._spares.popleft()
+            if not channel.closed:
+                return channel
+        return None
+
+    def _opened(self, within: float) -> Any:
+        # paramiko keeps one exception per connection: threads that open side by side get each other's.
+        with self._opening, cut_off(within, self.close):
+            return self._transport.open_session(timeout=max(0.0, within))
 
     def _hang_up(self, channel: Any) -> None:
         with contextlib.suppress(*self.broken):

@@ -21,6 +21,7 @@ RECONNECTS = 20  # connections that one shell may lose before it says so instead
 OUTPUT_BYTES = 8 * 1024 * 1024
 # The kernel takes 128 KiB in one argument, which is how sshd hands the text to the login shell.
 ARGUMENT_BYTES = 64 * 1024
+AHEAD = 3  # sessions: for a look at the host, its job and its gate
 
 
 class SshShell:
@@ -37,7 +38,8 @@ class SshShell:
         self._closed = False
 
     def open(self) -> None:
-        self._linked(self._clock.monotonic() + self.host.ssh.connect_within)
+        within = self.host.ssh.connect_within
+        self._linked(self._clock.monotonic() + within).prepare(AHEAD, within)
 
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         mark = secrets.token_hex(8).encode()
