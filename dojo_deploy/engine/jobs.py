@@ -42,7 +42,8 @@ def send_job(
         elif isinstance(frame, Ended):
             run.progress.end(frame.step, frame.status)
             if frame.status == 0:
-                finished(frame.step, "replayed" if frame.replayed else "done")
+                # One that began here and was heard of only after a reconnect is no other session's.
+                finished(frame.step, "replayed" if frame.replayed and frame.step not in started else "done")
 
     for step in steps:
         run.trail.emit(StepStarted(step=step.id, host=host, name=names[step.id]))
