@@ -19,6 +19,7 @@ def send_job(
     started: dict[str, float] = {}
     told: set[str] = set()
     looked: list[str] = []
+    earlier = {step.id for step in steps if run.progress.began(step.id)}
     clock, site = run.session.clock, run.session.inventory
     look = last_look(site, host)
 
@@ -42,8 +43,8 @@ def send_job(
         elif isinstance(frame, Ended):
             run.progress.end(frame.step, frame.status)
             if frame.status == 0:
-                # One that began here and was heard of only after a reconnect is no other session's.
-                finished(frame.step, "replayed" if frame.replayed and frame.step not in started else "done")
+                # One that was heard of only after a reconnect is no other session's.
+                finished(frame.step, "replayed" if frame.replayed and frame.step in earlier else "done")
 
     for step in steps:
         run.trail.emit(StepStarted(step=step.id, host=host, name=names[step.id]))
