@@ -103,6 +103,7 @@ def test_a_signal_during_the_build_leaves_nothing_behind(ground: Ground, number:
     assert ground.open_run() == "" and ground.troubles(ground.release(before)) == []
 
 
+@pytest.mark.soak
 def test_a_signal_while_the_lock_is_waited_for_changes_nothing(ground: Ground) -> None:
     before = ground.settle("v1", "v2")
     # Frozen, the holder gives no sign of life, so the other one has to wait.
