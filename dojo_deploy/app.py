@@ -188,6 +188,9 @@ def choose(
 ) -> Strategy:
     """The strategy by name, or as it is, with the run's limit. Raises ConfigError, before anything is built."""
     chosen = load_strategy(strategy, site, overrides=overrides or {}) if isinstance(strategy, str) else strategy
+    for name in getattr(getattr(chosen, "gate", None), "probes", ()):
+        if name not in site.probes:
+            raise ConfigError(f"no probe {name!r}", key="gate.probes", hint=f"probes: {', '.join(site.probes)}")
     if not limit:
         return chosen
     if "limit" not in {item.name for item in fields(chosen)}:  # type: ignore[arg-type]

@@ -66,6 +66,8 @@ def test_a_static_site_is_switched_and_rolled_back_by_its_link(alone: Fleet, tmp
             host.pop("ports", None)
         document["balancer"] = "none"
         document["strategies"]["rolling"]["migrate"] = None
+        for strategy in document["strategies"].values():
+            strategy["gate"] = {**strategy["gate"], "probes": ["release", "health"]}
 
     pages = variant(alone, tmp_path / "inventories" / "pages.yml", static)
     current = f"{pages.site.hosts['web1'].root}/slots/blue/current"
