@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.sites import site
 
 from dojo_deploy import app
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.plan import Gate
 from dojo_deploy.strategies import Rolling
+from tests.sites import site
 
 
 def test_a_gate_with_an_unknown_probe_is_refused_naming_those_there_are() -> None:
