@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 TRIES = 60
 PAUSE = 0.02
+UNNAMED = "some host"  # a `location` with headers of its own hides who answered; it may have been any
 
 
 def through_balancer(session: Session, target: Target, path: str, *, within: float) -> tuple[http1.Response, str]:
-    """The answer, and `upstream` as its proof where the balancer tells who gave it.
+    """The answer, and `upstream` as its proof where the balancer tells who gave it, UNNAMED where it does not.
 
     A balancer that tells is asked until the target's own host answers: another host's answer is no reading of this
     one. Raises OSError when it never does, or nothing can be asked; BalancerError from the balancer.
@@ -31,7 +32,7 @@ def through_balancer(session: Session, target: Target, path: str, *, within: flo
         if answer is None:
             return _site(session, path, deadline - session.clock.monotonic()), ""
         if not answer.upstream or not wanted:
-            return _response(answer), ""
+            return _response(answer), UNNAMED
         if answer.upstream == wanted:
             return _response(answer), "upstream"
         others.add(answer.upstream)

@@ -139,6 +139,15 @@ def test_a_host_that_gets_no_share_fails_and_the_others_are_named(machine: Machi
     assert not reading.ok and "only of 10.0.0.8:1, 10.0.0.9:1" in reading.detail
 
 
+def test_an_answer_of_nobody_knows_whom_is_no_proof_against_the_target(machine: Machine, target: Target) -> None:
+    balancer = Rounds(Answer(200, "", body=b'{"release":"r1"}'))
+    machine.inventory = replace(machine.inventory, balancer=balancer)  # type: ignore[arg-type]
+
+    reading = HttpProbe().check(machine, replace(target, via="balancer", release="r2"), within=2)
+
+    assert reading.ok and reading.proof == "some host"
+
+
 def test_without_a_balancer_of_ours_the_sites_own_url_is_asked(
     machine: Machine, server: Server, target: Target
 ) -> None:
