@@ -41,6 +41,7 @@ def test_two_releases_by_hand(state: State, connect: Connect) -> None:
     until(lambda: all(get(app["url"] + "/health")[0] == 200 for _ in range(10)), 10, "v1 through nginx")
     health = json.loads(get(app["url"] + "/health")[1])
     assert health == {"status": "ok", "release": "v1", "app": "tcgdojo", "pid": health["pid"], "workers": "paused"}
+    until(lambda: get(app["url"] + "/api/database/health")[0] == 200, 10, "the database through nginx")
     assert json.loads(get(app["url"] + "/api/database/health")[1])["status"] == "ok"
     assert "first edition" in get(app["url"] + "/")[1]
 

@@ -144,6 +144,7 @@ def test_a_port_taken_meanwhile_is_said_at_once(own: Path) -> None:
     state = sandbox.up(own, hosts=1)
     os.kill(state["services"]["redis"]["pid"], signal.SIGKILL)
     until(lambda: not line(own, "redis")["alive"], 5, "the end of redis")
+    until(lambda: is_free(state["ports"]["redis"]), 5, "redis to let go of its port")
     with socket.create_server(("127.0.0.1", state["ports"]["redis"])):
         start = time.monotonic()
         with pytest.raises(RefusedError, match=r"(?s)Redis.*already in use"):
@@ -157,6 +158,15 @@ def test_nothing_is_there_before_it_is_made(tmp_path: Path) -> None:
     assert sandbox.status(tmp_path / "none") == []
     sandbox.down(tmp_path / "none", destroy=True)
     assert not (tmp_path / "none").exists()
+
+
+def is_free(port: int) -> bool:
+    """A process that was killed may still hold its port for a moment."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def line(home: Path, name: str) -> dict[str, Any]:
