@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check soak benchmark
+.PHONY: demo test check soak
 
 demo: $(VENV)/.sandbox
 	$(BIN)/invoke sandbox.demo
@@ -21,9 +21,6 @@ check: $(VENV)/.dev
 # Whole matrices instead of samples: hours.
 soak: $(VENV)/.dev
 	$(BIN)/python -m pytest
-
-benchmark: $(VENV)/.dev
-	$(BIN)/python -m benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
