@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 from dojo_deploy.inventory import Backend as Backend
+from dojo_deploy.inventory import Page as Page
 from dojo_deploy.readings import Answer as Answer
 from dojo_deploy.readings import Completed as Completed
 from dojo_deploy.readings import Reading as Reading
@@ -117,6 +118,7 @@ class Balancer(Protocol):
     """Sends traffic. Every change is verified through the balancer before the call returns, or put back and raised."""
 
     can_drain: bool  # False for `none`: a plan says the gap in words
+    can_switch: bool  # False for `none`: a strategy that needs colours refuses in words
 
     def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
         """Hosts of `backends` that get no new requests now, read from the balancer. One never seen there is drained."""
@@ -130,8 +132,36 @@ class Balancer(Protocol):
     def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """It gets its share again, from now. Repeatable."""
 
-    def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
-        """The commands that `drain` or `restore` would run."""
+    def serving(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[Backend]:
+        """Those of `backends`, of any slot and host, that get new requests now, read from the balancer."""
+
+    def switch(self, session: Session, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> None:
+        """From now every new request goes to one of `to` and none to `away`; on every balancer host or, put back, none.
+
+        Verified by who answers: max(10, 3 * len(to)) fresh connections per balancer host, all of them. Repeatable.
+        Raises RefusedError (nothing in `to`), FencedError, BalancerError (what was there before is there again).
+        """
+
+    def settle(self, session: Session, within: float) -> None:
+        """Until no request is under way to what the last change took away, and none of a kept-alive connection can come.
+
+        Raises BalancerError after `within` seconds.
+        """
+
+    def close(self, session: Session, page: Page) -> None:
+        """Maintenance: every request is answered 503 with Retry-After and the page, but what the page lets through.
+
+        Repeatable; replaces another page.
+        """
+
+    def open(self, session: Session) -> None:
+        """Undoes `close`. Repeatable."""
+
+    def closed(self, session: Session) -> bool:
+        """Whether the page of `close` is up, read from the balancer; on any of its hosts."""
+
+    def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
+        """What `drain`, `restore`, `switch` (to `backends`), `close` or `open` would do."""
 
     def warnings(self, session: Session) -> tuple[str, ...]:
         """What of its present settings could cost requests during a change, in words for the plan's notes."""

@@ -141,6 +141,17 @@ class Backend:
 
 
 @dataclass(frozen=True)
+class Page:
+    """What a balancer answers in maintenance, with status 503."""
+
+    body: str = "Down for maintenance. Back soon.\n"
+    content_type: str = "text/plain; charset=utf-8"
+    retry_after: float = 120.0  # seconds, as the client is told
+    allow: tuple[str, ...] = ()  # addresses or networks (CIDR) of clients that reach the site nevertheless
+    exempt: tuple[str, ...] = ()  # paths, exactly so, that everybody reaches nevertheless
+
+
+@dataclass(frozen=True)
 class LockSettings:
     """Keys of `lock:`. A holder that renews nothing for `ttl` seconds is taken over."""
 

@@ -40,6 +40,7 @@ class Nginx:
     drain_within: float = 30.0  # from then until the last request by the old one has ended
 
     can_drain = True
+    can_switch = True
 
     def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
         live = [change.live() for change in self._changes(session, backends)]
@@ -58,7 +59,24 @@ class Nginx:
         """Replaces another slot of the same host. Raises BalancerError when what was there before was put back."""
         self._everywhere(session, "restore", backend, pool)
 
-    def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
+    def serving(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[Backend]:
+        live = [change.live() for change in self._changes(session, backends)]
+        return frozenset(backend for backend in backends if any(one.serves(backend) for one in live))
+
+    def switch(self, session: Session, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> None:
+        """Raises RefusedError when `to` is empty."""
+        if not to:
+            raise RefusedError("nothing to switch to")
+        for backend in to:
+            self.restore(session, backend, to)
+        for backend in away:
+            self.drain(session, backend, to)
+
+    def settle(self, session: Session, within: float) -> None:
+        """Nothing: `switch` has waited."""
+
+    def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
+        backend = backends[0]
         line = files.line(backend.address, up=verb == "restore")
         wait = "" if verb == "restore" else f", then until the old workers are gone, at most {self.drain_within:g} s"
         return (

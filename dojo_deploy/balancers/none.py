@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dojo_deploy.errors import RefusedError
+
 if TYPE_CHECKING:
-    from dojo_deploy.interfaces import Answer, Backend, Session
+    from dojo_deploy.interfaces import Answer, Backend, Page, Session
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,7 @@ class NoBalancer:
     """Changes nothing: a plan names the gap that each host's change makes."""
 
     can_drain = False
+    can_switch = False
 
     def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
         return frozenset()
@@ -25,7 +28,27 @@ class NoBalancer:
     def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """Nothing."""
 
-    def preview(self, verb: str, backend: Backend) -> tuple[str, ...]:
+    def serving(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[Backend]:
+        return frozenset(backends)
+
+    def switch(self, session: Session, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> None:
+        """Raises RefusedError: clients that come by themselves cannot be sent anywhere."""
+        raise RefusedError("there is no balancer to switch the traffic with", hint="balancer: {kind: nginx, …}")
+
+    def settle(self, session: Session, within: float) -> None:
+        """Nothing."""
+
+    def close(self, session: Session, page: Page) -> None:
+        """Raises RefusedError: nobody stands before the hosts to answer in their place."""
+        raise RefusedError("there is no balancer to show a maintenance page", hint="balancer: {kind: nginx, …}")
+
+    def open(self, session: Session) -> None:
+        """Nothing: it is never closed."""
+
+    def closed(self, session: Session) -> bool:
+        return False
+
+    def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
         return ()
 
     def warnings(self, session: Session) -> tuple[str, ...]:
