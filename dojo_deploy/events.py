@@ -30,6 +30,7 @@ class RunStarted(Event):
     by: str = ""
     generation: int = 0
     resumed: bool = False
+    refs: Mapping[str, str] = field(default_factory=dict)  # release -> branch or tag, of those the record knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,7 @@ class GatePassed(Event):
     host: str
     seconds: float
     readings: int
+    proofs: tuple[str, ...] = ()  # how the release was identified: process, health, upstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,11 @@ class Warned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadMeasured(Event):
-    """What users saw during the run. `answers`: release -> [first second, last second, requests]; 0: its start."""
+    """What users saw during the run. `answers`: release -> [first second, last second, requests]; 0: its start.
+
+    `course` tells it slice by slice: `begin` and `end` in seconds, requests, failures, p50, p95 and p99 in
+    milliseconds, and `answers`: release -> requests.
+    """
 
     requests: int
     failures: int
@@ -133,6 +139,9 @@ class LoadMeasured(Event):
     errors: Mapping[str, int] = field(default_factory=dict)
     counted_from: str = ""  # what the first counted request waited for, on a first deployment
     skipped: int = 0  # due, but not made: too many were under way
+    p99_ms: float = 0.0
+    began: str = ""  # second 0, UTC
+    course: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,14 @@ LAST = 3  # readings of each probe that a failure shows
 
 @dataclass(frozen=True)
 class Passed:
-    """`seconds` from the first question to the verdict; `readings` of all probes together."""
+    """`seconds` from the first question to the verdict; `readings` of all probes together.
+
+    `proofs`: how the release was identified in the rounds that passed.
+    """
 
     seconds: float
     readings: int
+    proofs: tuple[str, ...] = ()
 
 
 def hold(gate: Gate, session: Session, *, emit: Callable[[Event], None], step: str) -> Passed:
@@ -56,7 +60,7 @@ def hold(gate: Gate, session: Session, *, emit: Callable[[Event], None], step: s
         verdict = f"no {gate.in_a_row} passed rounds in a row within {gate.within:g} s"
     if verdict:
         raise GateFailedError(f"{step}: {verdict}", cause=watch.cause(verdict))
-    return Passed(watch.elapsed(), watch.readings)
+    return Passed(watch.elapsed(), watch.readings, tuple(watch.proofs))
 
 
 def _probes(gate: Gate, session: Session, step: str) -> Mapping[str, Probe]:
@@ -82,6 +86,7 @@ class _Watch:
     passes: int = 0
     failures: int = 0
     last: dict[str, list[str]] = field(default_factory=dict)
+    proofs: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._started = self._asked = self.session.clock.monotonic()
@@ -96,6 +101,7 @@ class _Watch:
             self.passes, self.failures = self.passes + 1, 0
         else:
             self.passes, self.failures = 0, self.failures + (1 if counts else 0)
+            self.proofs.clear()
         if self.passes >= self.gate.in_a_row:
             return ""
         if self.failures >= (self.gate.failures or self.gate.in_a_row):
@@ -129,6 +135,8 @@ class _Watch:
         self.readings += 1
         shown = f"{'ok' if reading.ok else 'FAILED'} after {self.elapsed():.1f} s: {reading.detail}"
         self.last[name] = [*self.last.get(name, []), shown][-LAST:]
+        if reading.ok and reading.proof:
+            self.proofs[reading.proof] = None
         host = self.target.host
         self.emit(
             GateRead(

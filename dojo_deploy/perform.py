@@ -132,10 +132,18 @@ def _announce(
             by=header.by,
             generation=run.lease.generation,
             resumed=resumed,
+            refs=_refs(header),
         )
     )
     trail.emit(PlanMade(plan=run.plan.as_dict(), hash=run.plan.hash))
     trail.sync()
+
+
+def _refs(header: ledger.Header) -> dict[str, str]:
+    """What people call the releases that this run may meet."""
+    met = {release for host in header.observed["hosts"].values() for release in host["current"].values()}
+    found = [known for known in header.observed["known"] if known["id"] in met]
+    return {release["id"]: release["ref"] for release in (*found, header.release) if release["ref"]}
 
 
 def _finish(

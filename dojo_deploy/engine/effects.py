@@ -46,4 +46,12 @@ def pass_gate(run: Run, name: str, host: str, step: Step) -> None:
         seconds = round(run.session.clock.monotonic() - started, 3)
         run.trail.emit(GateFailed(step=name, host=host, seconds=seconds, cause=exc.cause))
         raise
-    run.trail.emit(GatePassed(step=name, host=host, seconds=round(passed.seconds, 3), readings=passed.readings))
+    run.trail.emit(
+        GatePassed(
+            step=name,
+            host=host,
+            seconds=round(passed.seconds, 3),
+            readings=passed.readings,
+            proofs=passed.proofs,
+        )
+    )

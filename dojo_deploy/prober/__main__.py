@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dojo_deploy.clock import SystemClock, utc
 from dojo_deploy.prober.load import Load, Settings
 from dojo_deploy.prober.record import Record
 
@@ -41,6 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
 async def _probe(settings: Settings, record: Record, *, parent: int) -> None:
     loop = asyncio.get_running_loop()
     load = Load(settings, record, ready=_Once())
+    record.begin(utc(SystemClock().now()))
     commands = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, load.stop)

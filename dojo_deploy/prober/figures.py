@@ -14,6 +14,7 @@ from dojo_deploy.events import LoadMeasured
 TENTHS = 10  # latencies are counted in tenths of a millisecond
 MOST_KINDS = 50  # distinct releases and errors kept by name, whatever a server answers
 MOST_FAILED = 100  # failures of one slice kept one by one
+MOST_SLICES = 160  # of a course
 STEADY = 0.5  # a site that was not there is there once it answered so many seconds without a failure
 
 
@@ -81,6 +82,17 @@ class Tally:
             "failed": self.failed,
         }
 
+    def summary(self) -> dict[str, Any]:
+        """The figures that people look at."""
+        return {
+            "requests": self.requests,
+            "failures": self.failures,
+            "p50": self.percentile(0.50),
+            "p95": self.percentile(0.95),
+            "p99": self.percentile(0.99),
+            "answers": {release: count for release, (_, _, count) in self.answers.items()},
+        }
+
     def _answer(self, release: str, first: float, last: float, count: int) -> None:
         name = _bounded(release, self.answers)
         before = self.answers.get(name, (first, last, 0))
@@ -111,11 +123,31 @@ def measure(path: Path) -> LoadMeasured:
         skipped=total.skipped,
         p50_ms=total.percentile(0.50),
         p95_ms=total.percentile(0.95),
+        p99_ms=total.percentile(0.99),
         seconds=max((line["at"] for line in lines), default=0.0),
         answers=total.answers,
         errors=dict(total.errors),
         counted_from=counted_from,
+        began=next((line["began"] for line in lines if "began" in line), ""),
+        course=tuple(_course(slices, counted)),
     )
+
+
+def _course(slices: list[dict[str, Any]], counted: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The counted slices in order, neighbours added up until there are MOST_SLICES at most."""
+    if not counted:
+        return
+    before = slices[: slices.index(counted[0])]
+    begin = before[-1]["at"] if before else 0.0
+    size = math.ceil(len(counted) / MOST_SLICES)
+    for first in range(0, len(counted), size):
+        part = counted[first : first + size]
+        tally = Tally()
+        for line in part:
+            tally.add(line)
+        end = part[-1]["at"]
+        yield {"begin": begin, "end": end, **tally.summary()}
+        begin = end
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

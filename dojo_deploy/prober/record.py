@@ -26,6 +26,10 @@ class Record:
         self._early = Tally()  # sent before anything counted, failed later
         self._since: float | None = None if waiting else 0.0  # first answer of the steady stretch
 
+    def begin(self, at: str) -> None:
+        """The moment of second 0, UTC."""
+        self._append({"at": 0.0, "began": at})
+
     def succeed(self, sent: float, second: float, release: str) -> None:
         self.made += 1
         if self.waiting:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,26 @@ def test_releases_show_when_they_answered(server: Server, tmp_path: Path) -> Non
     v1, v2 = seen.answers["v1"], seen.answers["v2"]
     assert v1[0] < 0.3 and v1[1] <= v2[0] + 0.1 and v2[1] > v1[1]
     assert v1[2] + v2[2] == seen.requests
+    assert sum(part["requests"] for part in seen.course) == seen.requests
+    assert all(part["end"] == after["begin"] for part, after in zip(seen.course, seen.course[1:], strict=False))
+    assert list(seen.course[0]["answers"]) == ["v1"] and list(seen.course[-1]["answers"]) == ["v2"]
+    assert abs(datetime.fromisoformat(seen.began.replace("Z", "+00:00")).timestamp() - time.time()) < 30
+
+
+def test_a_course_has_no_more_slices_than_fit_a_picture_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "load.jsonl"
+    lines = [
+        {"at": number / 4, "counted": number > 3, "requests": 100, "failures": number == 700, "skipped": 0,
+         "latencies": {str(number): 100}, "answers": {"v1": [0, 1, 100]}, "errors": {}}
+        for number in range(1, 1001)
+    ]  # fmt: skip
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    seen = measure(path)
+    assert 100 < len(seen.course) <= 160
+    assert seen.course[0]["begin"] == 0.75 and seen.course[-1]["end"] == 250.0
+    assert sum(part["answers"]["v1"] for part in seen.course) == seen.requests == 99_700
+    (failed,) = [part for part in seen.course if part["failures"]]
+    assert failed["begin"] < 700 / 4 <= failed["end"] and 69 < failed["p50"] <= failed["p99"] < 71
 
 
 def test_the_rate_is_held_while_some_answers_are_slow(server: Server, tmp_path: Path) -> None:
