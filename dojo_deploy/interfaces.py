@@ -143,16 +143,10 @@ class Balancer(Protocol):
         """
 
     def settle(self, session: Session, within: float) -> None:
-        """Until no request is under way to what the last change took away, and none of a kept-alive connection can come.
-
-        Raises BalancerError after `within` seconds.
-        """
+        """No request is under way to what the last change took away, and none can come. Raises BalancerError."""
 
     def close(self, session: Session, page: Page) -> None:
-        """Maintenance: every request is answered 503 with Retry-After and the page, but what the page lets through.
-
-        Repeatable; replaces another page.
-        """
+        """Maintenance: 503, Retry-After and the page for all that the page does not let through. Replaces another."""
 
     def open(self, session: Session) -> None:
         """Undoes `close`. Repeatable."""
