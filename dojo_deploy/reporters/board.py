@@ -78,6 +78,7 @@ class Board:
         self.undone: dict[str, int] = {}
         self.in_a_row: dict[str, int] = {}
         self.warnings = 0
+        self.proofs: dict[str, None] = {}  # how the stage's gates identified the release
         self._now = now
         self._takers: dict[type[Event], Callable[[Any], None]] = {
             RunStarted: self._run_started,
@@ -116,6 +117,7 @@ class Board:
 
     def _stage_started(self, event: StageStarted) -> None:
         self.stage, self.stage_began = event.stage, self._now()
+        self.proofs = {}
         planned = self.stages.setdefault(event.stage, dict.fromkeys(event.hosts, 0))
         self.lanes = {host: Lane(host, planned.get(host, 0)) for host in event.hosts}
 
@@ -159,6 +161,7 @@ class Board:
         lane.gauges.setdefault(event.probe, Gauge()).read(event)
 
     def _gate_passed(self, event: GatePassed) -> None:
+        self.proofs.update(dict.fromkeys(event.proofs))
         lane = self._lane(event.host)
         lane.gauges = {}
         lane.state = "done" if lane.finished >= lane.steps > 0 and not lane.running else "running"

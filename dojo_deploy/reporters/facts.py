@@ -75,6 +75,8 @@ class Facts:
         row = line((f"{mark} ", style), (fit(inert(event.stage), pad).ljust(pad), ""), "  ")
         took = seconds(event.seconds)
         hosts = named(map(inert, self._board.stages.get(event.stage, {})))
+        if self._board.proofs:
+            hosts += f" · identified by {' and '.join(map(inert, self._board.proofs))}"
         row.append(fit(hosts, max(width - len(row) - len(took) - 2, 0)), "dim")
         row.append(" " * max(width - row.cell_len - len(took), 1) + took, "dim")
         return [row]

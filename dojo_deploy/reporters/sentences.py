@@ -88,7 +88,8 @@ def _step_finished(event: StepFinished) -> list[str]:
 
 def _gate_read(event: GateRead) -> list[str]:
     how = "ok" if event.ok else "not ok" if event.counts else "not ok yet"
-    return [f"{event.step}: {event.probe} {how}: {event.detail}"]
+    proof = f", identified by {event.proof}" if event.proof else ""
+    return [f"{event.step}: {event.probe} {how}: {event.detail}{proof}"]
 
 
 def _gate_failed(event: GateFailed) -> list[str]:
@@ -97,7 +98,8 @@ def _gate_failed(event: GateFailed) -> list[str]:
 
 
 def _gate_passed(event: GatePassed) -> list[str]:
-    return [f"{event.step}: gate passed, {counted(event.readings, 'reading')}, {seconds(event.seconds)}"]
+    proofs = f", identified by {' and '.join(event.proofs)}" if event.proofs else ""
+    return [f"{event.step}: gate passed, {counted(event.readings, 'reading')}, {seconds(event.seconds)}{proofs}"]
 
 
 def _load_measured(event: LoadMeasured) -> list[str]:

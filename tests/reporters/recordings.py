@@ -57,7 +57,15 @@ class Story:
     ) -> None:
         for number, reading in enumerate(readings):
             for probe, (ok, detail) in reading.items():
-                event = GateRead(step=step, host=host, probe=probe, ok=ok, detail=detail, counts=number > 1 or ok)
+                event = GateRead(
+                    step=step,
+                    host=host,
+                    probe=probe,
+                    ok=ok,
+                    detail=detail,
+                    proof=PROOFS[probe] if ok else "",
+                    counts=number > 1 or ok,
+                )
                 self.tell(event, every if probe == "release" else 0.02)
 
     def start(self, stage: str, *hosts: str) -> None:
@@ -69,6 +77,7 @@ class Story:
         self.tell(StageFinished(stage=stage, seconds=took, ok=ok))
 
 
+PROOFS = {"release": "process", "health": "health"}
 GOOD = {"release": (True, NEW), "health": (True, "200 12 ms")}
 EARLY = {"release": (False, f"still {OLD}"), "health": (False, "connection refused")}
 BAD = {"release": (True, NEW), "health": (False, "500 8 ms: database: no such table")}
@@ -221,7 +230,10 @@ def _batch(story: Story, stage: str, *hosts: str) -> None:
             story.step(stage, host, name, 0.5, f"{name}: ok")
             if name == "switch":
                 story.gate(f"{stage}/{host}/switch", host, [EARLY, GOOD, GOOD, GOOD])
-                story.tell(GatePassed(step=f"{stage}/{host}/switch", host=host, seconds=4.1, readings=4))
+                passed = GatePassed(
+                    step=f"{stage}/{host}/switch", host=host, seconds=4.1, readings=8, proofs=tuple(PROOFS.values())
+                )
+                story.tell(passed)
     story.end(stage)
 
 
