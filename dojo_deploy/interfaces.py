@@ -173,7 +173,9 @@ class Probe(Protocol):
 class ProcessManager(Protocol):
     """Keeps an application's processes. Pure: returns Commands, runs nothing.
 
-    The commands run on the host as its deploy user in a shell that has sourced nothing.
+    The commands run on the host as its deploy user in a shell that has sourced nothing. `start` and `stop` mean
+    `place.processes`, and leave the slot's others alone; `place.workers` holds for every start until `files` and
+    `start` say otherwise, also for one after a reboot.
     """
 
     def is_gapless(self, processes: Processes) -> bool:

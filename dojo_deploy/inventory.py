@@ -88,6 +88,16 @@ class Processes:
         return next((name for name, process in self.each.items() if process.port or process.ports), "")
 
     @property
+    def listening(self) -> tuple[str, ...]:
+        """Those with a port."""
+        return tuple(name for name, process in self.each.items() if process.port or process.ports)
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Those without: nobody asks them, they take work from a queue."""
+        return tuple(name for name in self.each if name not in self.listening)
+
+    @property
     def watched(self) -> Mapping[str, Process]:
         """Those that can be asked what they run: all but shell lines that include no `running` one."""
         return {

@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.release import Release
+from dojo_deploy.release import Release, Standby
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
@@ -58,6 +58,7 @@ class Target:
     slot: str
     release: str
     via: str = "host"  # or "balancer"
+    only: tuple[str, ...] = ()  # processes that must run; empty: all
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,15 @@ class Lane:
 
 @dataclass(frozen=True)
 class Stage:
-    """Lanes side by side. `tolerant`: a failed lane counts against `max_failures` instead of ending the run."""
+    """Lanes side by side. `tolerant`: a failed lane counts against `max_failures` instead of ending the run.
+
+    `undone_first`: users are better off at once without it; until it is undone nothing else may be.
+    """
 
     name: str
     lanes: tuple[Lane, ...]
     tolerant: bool = False
+    undone_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,9 @@ class Plan:
     on_failure: str = "rollback"  # or "halt"
     on_interrupt: str = "halt"  # or "rollback"
     after_failure: tuple[Stage, ...] = ()  # hooks, once everything has been undone
+    standby: Standby | None = None  # what is left beside `slot`, for `keep_for` seconds from the end of the run
+    keep_for: float = 0.0
+    retires: str = ""  # the slot that is no standby any more
 
     def __post_init__(self) -> None:
         ids = Counter(
@@ -160,6 +168,8 @@ class Plan:
             "on_interrupt": self.on_interrupt,
             "stages": [_stage_as_dict(stage) for stage in self.stages],
             "after_failure": [_stage_as_dict(stage) for stage in self.after_failure],
+            "standby": {**asdict(self.standby), "keep_for": self.keep_for} if self.standby else None,
+            "retires": self.retires,
         }
 
     @property

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dojo_deploy.inventory import BLUE, App, Host
+from dojo_deploy.inventory import BLUE, App, Host, Process
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,15 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Standby:
+    """A colour that serves nobody, and could at once: what a switch-back goes to, until it is retired."""
+
+    slot: str
+    release: str
+    until: str = ""  # UTC time from which it is to be retired
+
+
+@dataclass(frozen=True)
 class Observed:
     """The fleet as it was found, under the lock, before the plan was made."""
 
@@ -138,6 +147,9 @@ class Observed:
     known: tuple[Known, ...] = ()  # the record, oldest first
     live: str = BLUE  # the slot that serves
     warnings: tuple[str, ...] = ()  # what the balancer said of its own settings
+    serving: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # slot -> hosts that the balancer sends to
+    standby: Standby | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)  # what the strategy asked the first host: name -> answer
 
     def current(self, host: str) -> str:
         """Release id that `host` serves from the live slot; empty on a bare host."""
@@ -151,12 +163,24 @@ class Observed:
 
 @dataclass(frozen=True)
 class Placement:
-    """One release in one slot of one host: what commands are built for."""
+    """One release in one slot of one host: what commands are built for.
+
+    With `only`, starting and stopping leave the slot's other processes as they are. `workers` is `running`, or
+    `paused`: then each process finds WORKERS=paused in its environment, whenever it starts.
+    """
 
     host: Host
     slot: str
     release: str
     app: App
+    only: tuple[str, ...] = ()
+    workers: str = "running"
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """Those that are meant."""
+        each = self.app.processes.each
+        return {name: each[name] for name in each if name in self.only} if self.only else each
 
     @property
     def layout(self) -> Layout:

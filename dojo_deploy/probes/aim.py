@@ -21,7 +21,7 @@ def place(session: Session, target: Target) -> Placement:
         host = session.inventory.hosts[target.host]
     except KeyError:
         raise ConfigError(f"a gate looks at {target.host!r}, which is no host of the inventory") from None
-    return Placement(host, target.slot, target.release, session.inventory.app)
+    return Placement(host, target.slot, target.release, session.inventory.app, target.only)
 
 
 def port_of(place: Placement, *, process: str = "", port: int = 0) -> int:

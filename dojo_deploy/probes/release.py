@@ -47,7 +47,7 @@ class ReleaseProbe:
 def _instances(place: Placement) -> Mapping[str, int]:
     """Name in the manager's list -> number; without those whose lines include none that tells what runs."""
     app = place.app.processes
-    known = {name: process.instances for name, process in app.watched.items()}
+    known = {name: process.instances for name, process in app.watched.items() if name in place.processes}
     if place.slot == PROOF:
         return {f"{PROOF}/{app.web}": 1} if app.web in known else {}
     return {f"{place.slot}/{name}": number for name, number in known.items()}

@@ -43,10 +43,10 @@ class CommandLines:
         return {}
 
     def start(self, place: Placement) -> tuple[Command, ...]:
-        return tuple(_start(place, name, one) for name, one in place.app.processes.each.items() if one.start)
+        return tuple(_start(place, name, one) for name, one in place.processes.items() if one.start)
 
     def stop(self, place: Placement) -> tuple[Command, ...]:
-        return tuple(_stop(place, name, one) for name, one in place.app.processes.each.items() if one.stop)
+        return tuple(_stop(place, name, one) for name, one in place.processes.items() if one.stop)
 
     def prove(self, place: Placement) -> tuple[Command, ...]:
         return tuple(_start(_proof(place), name, one) for name, one in _proven(place) if one.start)
@@ -130,6 +130,8 @@ def _variables(place: Placement, name: str, process: Process) -> dict[str, Word]
         "STOP_WITHIN": str(math.ceil(process.stop_within)),
         **{key: line for key, line in lines.items() if line},
     }
+    if place.workers == "paused":
+        given["WORKERS"] = "paused"
     if place.slot == PROOF:
         given |= {"WORKERS": "paused", "CURRENT": place.layout.release(place.release)}
     return given

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dojo_deploy.command import Command
+from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import PROOF, Process, Processes
 from dojo_deploy.processes import pm2_driver, pm2_programs
@@ -43,18 +43,19 @@ class Pm2:
         Raises:
             ConfigError: a process has a secret among its own `env`, or names no script.
         """
-        processes = _processes(place)
+        processes = _all(place)
         apps = [self._app(place, name, process) for name, process in processes.items()]
         environment = {
             "key": f"{_owner(place)}/{place.slot}/",
             "folder": _folder(place),
-            "processes": {name: _plain(name, process) for name, process in processes.items()},
+            "processes": {name: _plain(name, process) | _paused(place) for name, process in processes.items()},
             "fixed": sorted({name for app in apps for name in app["env"]}),  # type: ignore[attr-defined]
         }
         program = {
             "pm2": self.pm2,
             "home": self.home,
             "key": environment["key"],
+            "names": list(processes),
             "config": _file(place, "ecosystem.config.js"),
             "apps": apps,
             "fresh": place.slot == PROOF,
@@ -68,10 +69,12 @@ class Pm2:
         }
 
     def start(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive(place, "start", _start_seconds(place)),) if _processes(place) else ()
+        return (self._drive(place, "start", _start_seconds(place), *place.only),) if _processes(place) else ()
 
     def stop(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive_if_there(place, "stop", _stop_seconds(place)),) if _processes(place) else ()
+        if not _processes(place):
+            return ()
+        return (self._drive_if_there(place, "stop", _stop_seconds(place), *place.only),)
 
     def prove(self, place: Placement) -> tuple[Command, ...]:
         return self.start(_proof(place)) if _proves(place) else ()
@@ -124,12 +127,13 @@ class Pm2:
             "env": env,
         }
 
-    def _drive(self, place: Placement, verb: str, seconds: float) -> Command:
-        return Command.of("timeout", "-k", "5", f"{seconds:.0f}", self.node, _file(place, "pm2.cjs"), verb)
+    def _drive(self, place: Placement, verb: str, seconds: float, *names: str) -> Command:
+        return Command.of("timeout", "-k", "5", f"{seconds:.0f}", self.node, _file(place, "pm2.cjs"), verb, *names)
 
-    def _drive_if_there(self, place: Placement, verb: str, seconds: float) -> Command:
+    def _drive_if_there(self, place: Placement, verb: str, seconds: float, *names: str) -> Command:
         # A slot without the file was never started.
-        line = f'[ ! -f "$PROGRAM" ] || timeout -k 5 {seconds:.0f} "$NODE" "$PROGRAM" {verb}'
+        words = " ".join(map(quote, (verb, *names)))
+        line = f'[ ! -f "$PROGRAM" ] || timeout -k 5 {seconds:.0f} "$NODE" "$PROGRAM" {words}'
         return Command.shell(line, env={"NODE": self.node, "PROGRAM": _file(place, "pm2.cjs")})
 
 
@@ -152,9 +156,17 @@ def _proof(place: Placement) -> Placement:
 
 
 def _processes(place: Placement) -> dict[str, Process]:
-    each = place.app.processes.each
-    web = place.app.processes.web
+    return _all(place) if place.slot == PROOF else dict(place.processes)
+
+
+def _all(place: Placement) -> dict[str, Process]:
+    each, web = place.app.processes.each, place.app.processes.web
     return {web: each[web]} if place.slot == PROOF and web else dict(each)
+
+
+def _paused(place: Placement) -> dict[str, str]:
+    # Here, and not in PM2's own list: whatever starts a worker again, it finds what holds then.
+    return {"WORKERS": "paused"} if place.workers == "paused" else {}
 
 
 def _folder(place: Placement) -> str:

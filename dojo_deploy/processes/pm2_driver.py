@@ -1,7 +1,7 @@
 """The program that drives PM2 for one slot of a host; `SETTINGS` stands for a JSON object."""
 
 DRIVER = r"""'use strict';
-// Drives PM2 for one slot: node pm2.cjs start|stop|save|evidence
+// Drives PM2 for one slot: node pm2.cjs start|stop|save|evidence [process …]
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -11,6 +11,9 @@ const settings = SETTINGS;
 const HOME = settings.home || process.env.PM2_HOME || path.join(os.homedir(), '.pm2');
 const DUMP = path.join(HOME, 'dump.pm2');
 const deadline = Date.now() + settings.seconds * 1000;
+const meant = process.argv.slice(3);
+const apps = settings.apps.filter((app, number) => !meant.length || meant.includes(settings.names[number]));
+const keys = meant.length ? meant.map((name) => `${settings.key}${name}/`) : [settings.key];
 const verbs = { start, stop, save, evidence };
 
 try {
@@ -24,19 +27,19 @@ try {
 function start() {
   fs.mkdirSync(HOME, { recursive: true, mode: 0o700 });
   wake();
-  const names = settings.apps.map((app) => app.name);
+  const names = apps.map((app) => app.name);
   const known = list();
   const stranger = known.find((found) => !isOurs(found) && names.includes(found.name));
   if (stranger) throw new Error(`PM2 already has a ${stranger.name} that is not ours: pm2 delete ${stranger.pm_id}`);
   const ours = known.filter(isOurs);
-  const stale = ours.filter((found) => settings.fresh || !settings.apps.some((app) => fits(found, app)));
+  const stale = ours.filter((found) => settings.fresh || !apps.some((app) => fits(found, app)));
   remove(stale);
   endOrphans();
   const kept = new Set(ours.filter((found) => !stale.includes(found)).map((found) => found.name));
   const [reload, fresh] = [names.filter((name) => kept.has(name)), names.filter((name) => !kept.has(name))];
   if (reload.length) patiently('reload', settings.config, '--only', reload.join(','), '--update-env');
   if (fresh.length) pm2('start', settings.config, '--only', fresh.join(','));
-  for (const app of settings.apps) {
+  for (const app of apps) {
     const count = list().filter((found) => found.name === app.name).length;
     if (count !== app.instances) pm2('scale', app.name, String(app.instances));
   }
@@ -88,7 +91,7 @@ function same(some, others) {
 
 function verify() {
   const found = list();
-  for (const app of settings.apps) {
+  for (const app of apps) {
     const each = found.filter(({ name }) => name === app.name);
     // One failed start is PM2's word for our own restart of a worker that was less than a second old.
     const well = each.filter(({ pm2_env: env }) => env.status === 'online' && !(env.unstable_restarts > 1));
@@ -99,7 +102,7 @@ function verify() {
 }
 
 function isOurs(found) {
-  return mark(found.pm2_env.env).startsWith(settings.key);
+  return keys.some((key) => mark(found.pm2_env.env).startsWith(key));
 }
 
 function mark(env) {
@@ -124,15 +127,14 @@ function endOrphans() {
 }
 
 function orphans() {
-  const marker = `DOJO_PROCESS=${settings.key}`;
   const daemon = isAwake() ? pidOfDaemon() : 0;
-  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOrphan(name, marker, daemon));
+  return fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOrphan(name, daemon));
 }
 
-function isOrphan(pid, marker, daemon) {
+function isOrphan(pid, daemon) {
   try {
     const block = fs.readFileSync(`/proc/${pid}/environ`, 'latin1');
-    if (!block.startsWith(marker) && !block.includes(`\0${marker}`)) return false;
+    if (!keys.some((key) => `\0${block}`.includes(`\0DOJO_PROCESS=${key}`))) return false;
     const parent = Number(fs.readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[1]);
     if (parent === daemon) return false;
     return parent === 1 || !fs.readFileSync(`/proc/${parent}/environ`, 'latin1').includes(settings.key);
