@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.inventory import Host, Inventory
-from dojo_deploy.plan import Gate, Lane, Plan, Stage, Step
+from dojo_deploy.errors import ConfigError
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Gate, Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import database, hooks, releases, services
+from dojo_deploy.steps import bringing, database, hooks, services
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake, Rollout, share_of, switch, unhealthy_first
@@ -59,7 +59,7 @@ class Rolling:
         if self.order == "unhealthy-first":
             hosts = unhealthy_first(hosts, seen, seen.live)
         places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
-        _refuse_unfit(places, release, seen)
+        bringing.refuse_unfit(places, release, seen)
         early = places if self.stage == "first" else places[:1] if self.migrate else ()
         rollout = Rollout(
             site,
@@ -70,14 +70,16 @@ class Rolling:
             places,
             change=lambda place: (switch(seen, place, self.gate),),
             prelude=lambda place: (
-                *(self._stage(place, release, seen) if place not in early else ()),
+                *((bringing.bring(place, release, seen),) if place not in early else ()),
                 *(services.prove(place, self.gate) if self.prove == "on" else ()),
             ),
         )
         before = hooks.stages(self.hooks, "run", "before", places) + hooks.stages(
             self.hooks, "prepare", "before", places
         )
-        prepare = Stage("prepare", tuple(Lane(place.host.name, self._stage(place, release, seen)) for place in early))
+        prepare = Stage(
+            "prepare", tuple(Lane(place.host.name, (bringing.bring(place, release, seen),)) for place in early)
+        )
         migrate = (
             Stage("migrate", (Lane(places[0].host.name, (database.migrate(places[0], self.migrate),)),))
             if self.migrate
@@ -95,7 +97,9 @@ class Rolling:
                 *hooks.stages(self.hooks, "migrate", "after", places),
                 *rollout.stages(self.batches),
                 *hooks.stages(self.hooks, "finish", "before", places),
-                Stage("finish", tuple(Lane(place.host.name, self._finish(place, release, seen)) for place in places)),
+                Stage(
+                    "finish", tuple(Lane(place.host.name, bringing.finish(place, release, seen)) for place in places)
+                ),
                 *hooks.stages(self.hooks, "finish", "after", places),
                 *hooks.stages(self.hooks, "run", "after", places),
             ),
@@ -105,59 +109,4 @@ class Rolling:
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),
-        )
-
-    def _stage(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
-        found = seen.hosts[place.host.name].sha256
-        donor = next((name for name in sorted(found) if found[name] == release.sha256), "")
-        present = found.get(release.id) == release.sha256
-        return (releases.stage(place, release, present=present, donor=donor),)
-
-    def _finish(self, place: Placement, release: Release, seen: Observed) -> tuple[Step, ...]:
-        found = seen.hosts[place.host.name]
-        good = seen.last_good(other_than=release.id)
-        doomed = releases.victims(
-            {*found.releases, release.id},
-            keep=place.app.keep,
-            protected={release.id, *found.current.values(), *((good.id,) if good else ())},
-            order=[*(known.id for known in seen.known), release.id],
-        )
-        return (*services.save(place), *((releases.prune(place, victims=doomed),) if doomed else ()))
-
-
-def _refuse_unfit(places: tuple[Placement, ...], release: Release, seen: Observed) -> None:
-    for place in places:
-        host = place.host
-        found = seen.hosts[host.name]
-        _refuse_missing(host, found.missing)
-        different = release.platform.differs(found.platform)
-        if different:
-            raise RefusedError(
-                f"{host.name} cannot run {release.id}: {'; '.join(different)}",
-                hint=f"build it there (build.on: {host.name}), or make the host's Node the same",
-            )
-        held = found.sha256.get(release.id)
-        served = release.id in found.current.values() or any(
-            known.passed for known in seen.known if known.id == release.id
-        )
-        if held and held != release.sha256 and served:
-            raise RefusedError(
-                f"{host.name} has another build of {release.id} than the one at hand, and it has served",
-                hint=f"deploy a new commit, or go back to the one there: invoke rollback --to {release.id}",
-            )
-        # The archive and, unpacked, about four times its size, lie there together for a moment.
-        needed = 5 * release.size if held != release.sha256 else 0
-        if found.free and found.free < needed:
-            raise RefusedError(
-                f"{host.name} has {found.free // 2**20} MiB free where releases go, and needs {needed // 2**20}",
-                hint=f"lower app.keep, or free some room below {host.root}",
-            )
-
-
-def _refuse_missing(host: Host, missing: tuple[str, ...]) -> None:
-    if missing:
-        target = f"{host.ssh.user}@{host.address}:{host.root}/shared/{missing[0]}"
-        raise RefusedError(
-            f"{host.name} lacks the shared file {', '.join(missing)}",
-            hint=f"scp -P {host.ssh.port} {missing[0]} {target}",
         )
