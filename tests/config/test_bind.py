@@ -133,7 +133,7 @@ def test_values_are_bound_to_the_types_of_the_fields(text: str, expected: Shapes
         ("balancer: no.such:Thing", "balancer: there is no module no.such; is its folder on PYTHONPATH?"),
         ("balancer: {kind: 'json:Thing'}", "balancer.kind: json has no class Thing"),
         ("balancer: {kind: 'json:JSONDecoder'}", "json:JSONDecoder is no dataclass"),
-        (f"balancer: {{kind: '{LISTENS}'}}", "Listens is no Balancer: it has no drained, drain, restore, serving, switch"),
+        (f"balancer: {{kind: '{LISTENS}'}}", "Listens is no Balancer: it has no drained, drain, restore, serving"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place_and_its_remedy(text: str, said: str) -> None:
