@@ -33,6 +33,7 @@ class Ssh:
     agent: bool = False  # offer the SSH agent's keys; forwarding it to hosts is never done
     connect_within: float = 10.0
     dead_after: float = 15.0  # a peer that acknowledges nothing for so long is lost
+    reach_within: float = 60.0  # one that was lost in the middle of its work is asked for so long what became of it
     lanes: int = 50  # hosts worked on at once
 
 

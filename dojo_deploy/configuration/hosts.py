@@ -172,7 +172,7 @@ def check_ssh(ssh: Ssh, node: Node, path: Path) -> None:
         raise problem(node.at("user"), (*path, "user"), f"{quoted(ssh.user)} is no user's name")
     if ssh.lanes < 1:
         raise problem(node.at("lanes"), (*path, "lanes"), "wants 1 or more hosts at once")
-    for name in ("connect_within", "dead_after"):
+    for name in ("connect_within", "dead_after", "reach_within"):
         if getattr(ssh, name) <= 0:
             raise problem(node.at(name), (*path, name), "wants more than no time at all")
 

@@ -56,7 +56,14 @@ def send_job(
     job = job_of(run, host, (*steps, look) if looks else steps, close=close)
     artifact = run.artifact if any(step.artifact for step in steps) else None
     try:
-        results = carry(run.session.shell(host), job, artifact=artifact, on_frame=on_frame, clock=clock)
+        results = carry(
+            run.session.shell(host),
+            job,
+            artifact=artifact,
+            on_frame=on_frame,
+            clock=clock,
+            reach=site.hosts[host].ssh.reach_within,
+        )
     except LostError as exc:
         # Sent, and not answered: each step may have run. Its undo asks the host's own record first.
         for step in steps:
