@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result
 
 from dojo_deploy.errors import ConfigError, DojoError, GateFailedError, InterruptedRunError, TransportError
 from dojo_deploy.events import Event, GateRead
-from dojo_deploy.interfaces import Probe, Reading
+from dojo_deploy.interfaces import Completed, Probe, Reading
 from dojo_deploy.release import Placement
 
 if TYPE_CHECKING:
+    from dojo_deploy.command import Command
     from dojo_deploy.interfaces import Session
     from dojo_deploy.plan import Gate, Target
 
 PROBE_WITHIN = 5.0
 EVIDENCE_WITHIN = 15.0
 LAST = 3  # readings of each probe that a failure shows
+
+
+@runtime_checkable
+class HostProbe(Probe, Protocol):
+    """A probe that is one command on the target's host; it can travel with a host job, which saves its round trip."""
+
+    def question(self, session: Session, target: Target, *, within: float) -> Command: ...
+    def judge(self, done: Completed, *, within: float) -> Reading: ...
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,19 @@ class Passed:
     proofs: tuple[str, ...] = ()
 
 
-def hold(gate: Gate, session: Session, *, emit: Callable[[Event], None], step: str) -> Passed:
+def hold(
+    gate: Gate,
+    session: Session,
+    *,
+    emit: Callable[[Event], None],
+    step: str,
+    first: Mapping[str, Reading] | None = None,
+) -> Passed:
     """Asks all probes, round after round, until `in_a_row` rounds passed.
 
     A round passes when every probe does. Rounds that begin before `grace` count when they pass and not when they fail;
-    a failed round always takes the count of passed ones back to 0.
+    a failed round always takes the count of passed ones back to 0. `first`: readings of the first round that are there
+    already, by probe.
 
     Raises:
         GateFailedError: `in_a_row` failed rounds after `grace`, or no verdict `within`; carries its cause.
@@ -47,7 +64,7 @@ def hold(gate: Gate, session: Session, *, emit: Callable[[Event], None], step: s
     """
     if gate.target is None:
         raise ConfigError(f"{step}: the gate is aimed at nothing")
-    watch = _Watch(gate, gate.target, session, emit, step, _probes(gate, session, step))
+    watch = _Watch(gate, gate.target, session, emit, step, _probes(gate, session, step), dict(first or {}))
     rounds = Retrying(
         sleep=lambda seconds: session.clock.sleep(seconds, session.cancelled),
         wait=watch.pause,
@@ -82,6 +99,7 @@ class _Watch:
     emit: Callable[[Event], None]
     step: str
     probes: Mapping[str, Probe]
+    taken: dict[str, Reading]
     readings: int = 0
     passes: int = 0
     failures: int = 0
@@ -128,7 +146,9 @@ class _Watch:
 
     def _read(self, name: str, probe: Probe, *, counts: bool) -> bool:
         within = min(PROBE_WITHIN, self.gate.within - self.elapsed())
-        if within <= 0:
+        if name in self.taken:
+            reading = self.taken.pop(name)
+        elif within <= 0:
             reading = Reading(False, f"not asked: {self.gate.within:g} s are over")
         else:
             reading = probe.check(self.session, self.target, within=within)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, GateFailedError, LostError
 from dojo_deploy.events import GateFailed, GatePassed, OutputWritten, StepFinished, StepStarted
 from dojo_deploy.gates import hold
+from dojo_deploy.interfaces import Reading
 from dojo_deploy.plan import OnHost, Step
 
 
@@ -36,12 +39,12 @@ def act(run: Run, host: str, name: str, step: Step) -> None:
     finished("done")
 
 
-def pass_gate(run: Run, name: str, host: str, step: Step) -> None:
-    """Holds the step at its gate and tells of it. Raises GateFailedError."""
+def pass_gate(run: Run, name: str, host: str, step: Step, *, first: Mapping[str, Reading] | None = None) -> None:
+    """Holds the step at its gate, whose `first` readings may be there, and tells of it. Raises GateFailedError."""
     assert step.gate
     started = run.session.clock.monotonic()
     try:
-        passed = hold(step.gate, run.session, emit=run.trail.emit, step=name)
+        passed = hold(step.gate, run.session, emit=run.trail.emit, step=name, first=first)
     except GateFailedError as exc:
         seconds = round(run.session.clock.monotonic() - started, 3)
         run.trail.emit(GateFailed(step=name, host=host, seconds=seconds, cause=exc.cause))

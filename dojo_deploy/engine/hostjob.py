@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dojo_deploy.clock import utc
 from dojo_deploy.engine.hoststate import Fence, fence, record
 from dojo_deploy.engine.jobframes import Began, Ended, Frame, FrameReader, Said
 from dojo_deploy.engine.jobscript import Job, JobStep, launch, script
@@ -64,7 +65,7 @@ def carry(
     for attempt in itertools.count():
         try:
             left = deadline - clock.monotonic()
-            _attempt(shell, job, artifact, story, wait=left - SLACK / 2, within=left)
+            _attempt(shell, job, artifact, story, at=utc(clock.now()), wait=left - SLACK / 2, within=left)
         except UnreachableError as exc:
             if lost is None or isinstance(exc, HostKeyError):
                 raise (exc if lost is None else _gave_up(shell, exc)) from exc
@@ -87,10 +88,12 @@ def carry(
     raise AssertionError("unreachable")
 
 
-def _attempt(shell: Shell, job: Job, artifact: Path | None, story: Story, *, wait: float, within: float) -> None:
+def _attempt(
+    shell: Shell, job: Job, artifact: Path | None, story: Story, *, at: str, wait: float, within: float
+) -> None:
     nonce = secrets.token_hex(16)
     with _opened(artifact) as (file, size):
-        text = script(job, nonce=nonce, size=size, wait=wait)
+        text = script(job, nonce=nonce, at=at, size=size, wait=wait)
         parts = [io.BytesIO(text), *([file, io.BytesIO(nonce.encode())] if file else [])]
         reader = FrameReader(nonce, story.frame, story.line)
         story.begin()

@@ -1,7 +1,7 @@
 """A host job as text: one POSIX-sh script that runs a lane's steps under the host's fence, and what launches it.
 
 GNU coreutils and util-linux are expected on hosts; sh may be dash or bash. Besides its steps a job starts seven
-processes, and two more in the first job of a run; a step starts two.
+processes, and two more in the first job of a run; a step starts two, a question none.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ KEPT = 20  # runs that a host remembers
 
 @dataclass(frozen=True)
 class JobStep:
-    """`id` is unique in the run. `undoes`: run only if the host's record says that the step of that id began."""
+    """`id` is unique in the run. `undoes`: run only if the host's record says that the step of that id began.
+
+    `artifact`: its commands find the run's artifact in the file `$ARTIFACT`, which goes with the job. `ask`: a
+    question, asked anew each time, whose exit status is an answer and no failure; its text ends by itself in time.
+    """
 
     id: str
     commands: tuple[Command, ...]
     deadline: float
     idempotent: bool = True
-    artifact: bool = False  # its first command reads the artifact from standard input
+    artifact: bool = False
     undoes: str = ""
+    ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,11 @@ class Job:
             raise ValueError("only one step of a host job can read the artifact")
 
 
-def script(job: Job, *, nonce: str, size: int = 0, wait: float = 60.0) -> bytes:
+def script(job: Job, *, nonce: str, at: str, size: int = 0, wait: float = 60.0) -> bytes:
     """The job's script, secrets included. It speaks in frames that begin with `nonce`.
 
-    `size` is the artifact's, in bytes; after it standard input ends with the nonce. `wait` bounds the wait for another
-    job on the same host, in seconds.
+    `at` is the time that steps see as `$AT`. `size` is the artifact's, in bytes; after it standard input ends with the
+    nonce. `wait` bounds the wait for another job on the same host, in seconds.
     """
     ids = list(dict.fromkeys([*(step.id for step in job.steps), *(step.undoes for step in job.steps if step.undoes)]))
     numbers = {name: number for number, name in enumerate(ids, 1)}
@@ -76,7 +81,8 @@ def script(job: Job, *, nonce: str, size: int = 0, wait: float = 60.0) -> bytes:
             WAIT=f"{max(wait, 0.1):.1f}",
             CLOSE="1" if job.close else "",
             KEPT=KEPT,
-            TEXTS="\n".join(f"{numbers[step.id]}) {_text(step, size)} ;;" for step in job.steps),
+            AT=quote(at),
+            TEXTS="\n".join(f"{numbers[step.id]}) {_text(step, size)} ;;" for step in job.steps if not step.ask),
             IDS="\n".join(f"{quote(name)}) v={number} ;;" for name, number in numbers.items()),
             STEPS="\n".join(_call(step, numbers) for step in job.steps),
         )
@@ -106,12 +112,15 @@ def _text(step: JobStep, size: int) -> str:
     parts = [*(f"( {part} )" for part in early), last]
     if step.artifact:
         # What follows the artifact on the input is the job's own.
-        parts = [f"head -c {size} 2>/dev/null | ( {parts[0]} )", *(f"{{ {part}; }} </dev/null" for part in parts[1:])]
+        parts = [f'(umask 077; exec head -c {size} >"$ARTIFACT")', "exec </dev/null", *parts]
     # Joined by `&&` every command but the last would run as if it had never said `set -e`.
     return "\ncase $? in 0) ;; *) exit ;; esac\n".join(parts)
 
 
 def _call(step: JobStep, numbers: dict[str, int]) -> str:
+    if step.ask:
+        number, text = numbers[step.id], _text(step, 0)
+        return f'ask {number} && ( exec </dev/null 8<&- 9>&-; umask "$u"; {text}\n)\ntell {number}'
     undoes = numbers[step.undoes] if step.undoes else ""
     return (
         f"go {numbers[step.id]} {quote(step.id)} {'again' if step.idempotent else 'once'} {step.deadline:.3f} "

@@ -19,8 +19,10 @@ exit $?
 
 # Run as `sh FILE UMASK` it is the job, as `sh FILE step NUMBER UMASK` one of its steps.
 JOB = r"""
+export AT=@AT
 if [ "$1" = step ]; then
 umask "$3"
+export ARTIFACT="${0%.sh}.tgz"
 case $2 in
 @TEXTS
 esac
@@ -33,7 +35,7 @@ f=$d/$n
 say() { q=$((q + 1)); printf '\n%s %s %s\n' "$n" "$q" "$*"; }
 bye() {
   [ -z "$ran" ] || sync "$d/record" "$s/fence" || say fault 0
-  rm -f "$f.sh" "$f.pipe" $stale
+  rm -f "$f.sh" "$f.pipe" "$f.tgz" $stale
   say over
   exit "$1"
 }
@@ -82,12 +84,15 @@ go() {
   [ "$rc" = 0 ] || bye 1
 }
 
+ask() { say begin "$1"; }
+tell() { say end "$1" "$?" 0 ran; }
+
 main() {
   exec 9>>"$s/fence.lock"
   flock -w @WAIT 9 || refuse busy
   # A later job of this run may have taken this one's place while it waited.
   [ -f "$f.sh" ] || exit 78
-  for x in "$d"/*.sh "$d"/*.pipe; do
+  for x in "$d"/*.sh "$d"/*.pipe "$d"/*.tgz; do
     [ ! "$x" -ot "$f.sh" ] || stale="$stale $x"
   done
   t= g= r= o= c=
@@ -119,7 +124,7 @@ main() {
 @STEPS
   if [ -n "@CLOSE" ]; then
     # Scripts of killed jobs hold secrets; one that is newer than this belongs to a job that waits for the lock.
-    for x in "${d%/*}"/*/*.sh "${d%/*}"/*/*.pipe; do
+    for x in "${d%/*}"/*/*.sh "${d%/*}"/*/*.pipe "${d%/*}"/*/*.tgz; do
       [ "$x" = "$f.sh" ] || [ "$x" = "$f.pipe" ] || [ ! "$x" -ot "$f.sh" ] || rm -f "$x"
     done
     set -- "${d%/*}"/*/

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dojo_deploy.engine.effects import act, pass_gate
@@ -12,6 +12,7 @@ from dojo_deploy.engine.progress import is_on_host
 from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, FencedError, GateFailedError, InterruptedRunError, LostError
 from dojo_deploy.events import StepFinished
+from dojo_deploy.interfaces import Reading
 from dojo_deploy.plan import Lane, OnHost, Stage, Step, step_id
 
 
@@ -45,12 +46,13 @@ def run_lane(run: Run, stage: Stage, lane: Lane, *, closing: bool) -> LaneResult
             if end < reached and all(run.progress.succeeded(step_id(stage, lane, step)) for step in group):
                 position = end + 1
                 continue
+            readings: Mapping[str, Reading] = {}
             if is_on_host(last):
-                _run_job(run, stage, lane, group, close=closing and number == last_job)
+                readings = _run_job(run, stage, lane, group, close=closing and number == last_job)
             elif not isinstance(last.action, OnHost):
                 _run_action(run, stage, lane, last)
             if last.gate and end >= reached:
-                pass_gate(run, name, lane.host, last)
+                pass_gate(run, name, lane.host, last, first=readings)
         except _Stopped:
             return LaneResult(lane.host, "stopped")
         except InterruptedRunError:
@@ -105,14 +107,17 @@ def _may_go_on(run: Run) -> None:
     run.lease.check()
 
 
-def _run_job(run: Run, stage: Stage, lane: Lane, group: tuple[Step, ...], *, close: bool) -> None:
+def _run_job(run: Run, stage: Stage, lane: Lane, group: tuple[Step, ...], *, close: bool) -> Mapping[str, Reading]:
+    """The first readings of the gate behind the group."""
     steps = tuple(job_step(step_id(stage, lane, step), step) for step in group)
     names = {job.id: step.name for job, step in zip(steps, group, strict=True)}
-    for result in send_job(run, lane.host, steps, names, close=close):
+    sent = send_job(run, lane.host, steps, names, close=close, gate=group[-1].gate)
+    for result in sent.results:
         if result.outcome == "failed":
             raise _StepFailed(result.step, "failed", _why(result))
         if result.outcome == "interrupted":
             raise _StepFailed(result.step, "unknown", "it began, never ended, and must not run twice: look at the host")
+    return sent.readings
 
 
 def _why(result: StepResult) -> str:

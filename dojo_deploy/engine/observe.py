@@ -117,8 +117,8 @@ def _complaint(session: Session, host: Host, seen: HostSeen, slot: str) -> str:
     return "" if reading.ok else reading.detail
 
 
-def question(site: Inventory, host: Host, *, platform: bool, room: bool) -> Command:
-    """The one command that asks a host everything; `room`: its free space too."""
+def question(site: Inventory, host: Host, *, platform: bool, room: bool, running: bool = True) -> Command:
+    """The one command that asks a host everything; `room`: its free space too, `running`: its processes."""
     layout = Layout(host.root)
     lines = [ROOM, LOOK] if room else [LOOK]
     for entry in site.app.shared:
@@ -128,7 +128,7 @@ def question(site: Inventory, host: Host, *, platform: bool, room: bool) -> Comm
     if platform:
         lines.append(f"printf '@platform %s\\n' \"$({PLATFORM})\"")
     kind = site.app.processes.kind
-    if kind is not None:
+    if kind is not None and running:
         lines += ["echo @running", str(kind.running(Placement(host, BLUE, "", site.app)))]
     lines.append("true")
     return Command.shell("\n".join(lines), env={"ROOT": host.root})

@@ -63,7 +63,7 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
                 job_step(undo_id(step_name), step.undo, undoes=step_name) for step_name, step in group if step.undo
             )
             names = {undo_id(step_name): step.undo.name for step_name, step in group if step.undo}
-            for result in send_job(run, lane.host, jobs, names, close=False):
+            for result in send_job(run, lane.host, jobs, names, close=False).results:
                 if result.outcome in ("failed", "interrupted"):
                     raise DojoError(f"{result.step}: {result.tail or result.outcome}")
                 if result.step == undo_id(name) and result.outcome == "skipped":

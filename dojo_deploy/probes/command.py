@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import TransportError
-from dojo_deploy.interfaces import Reading
+from dojo_deploy.interfaces import Completed, Reading
 from dojo_deploy.probes import aim
 
 if TYPE_CHECKING:
@@ -31,6 +31,15 @@ class CommandProbe:
     run: str
 
     def check(self, session: Session, target: Target, *, within: float) -> Reading:
+        asked = self.question(session, target, within=within)
+        try:
+            done = session.shell(target.host).run(asked, within=within + GRACE)
+        except TransportError as exc:
+            return aim.lost(exc)
+        return self.judge(done, within=within)
+
+    def question(self, session: Session, target: Target, *, within: float) -> Command:
+        """What is asked; it ends by itself `within` so many seconds, and a little."""
         place = aim.place(session, target)
         layout = place.layout
         folder = layout.release(place.release) if place.release else layout.current(place.slot)
@@ -38,10 +47,10 @@ class CommandProbe:
         source = Command.shell(SOURCE, cwd=folder, env={"DOJO_ENV": file})
         limits = {"DOJO_LIMIT": f"{within:.3f}", "DOJO_LINE": self.run}
         run = Command.shell(RUN, env={**place.variables, **limits})
-        try:
-            done = session.shell(target.host).run(Command.shell(f"{source}\n{run}"), within=within + GRACE)
-        except TransportError as exc:
-            return aim.lost(exc)
+        return Command.shell(f"{source}\n{run}")
+
+    def judge(self, done: Completed, *, within: float) -> Reading:
+        """The answer to `question`."""
         lines = (done.text or done.complaint).splitlines()
         last = aim.excerpt(lines[-1].encode()) if lines else ""
         if done.status in (124, 137):

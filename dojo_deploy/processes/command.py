@@ -78,7 +78,7 @@ def _start(place: Placement, name: str, process: Process) -> Command:
         return Command.shell(f'{SOURCE}if {RUNS}; then sh -c "$RELOAD"; else sh -c "$START"; fi', env=variables)
     if process.running and process.stop:
         return Command.shell(f'{SOURCE}if {RUNS}; then sh -c "$STOP"; fi\n{ENDED}\nsh -c "$START"', env=variables)
-    return Command.shell(f'{SOURCE}sh -c "$START"', env=variables)
+    return Command.shell(f'{SOURCE}eval "$START"', env=variables)
 
 
 def _stop(place: Placement, name: str, process: Process) -> Command:

@@ -22,9 +22,8 @@ set -eu
 umask 022
 [ ! -e "$DIR.partial" ] || rm -rf "$DIR.partial"
 mkdir -p -m 700 "$DIR.partial/.dojo"
-cat > "$DIR.partial.tgz"
-echo "$SHA256  $DIR.partial.tgz" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
-tar -xpzf "$DIR.partial.tgz" --no-same-owner --anchored --exclude=.dojo --exclude=./.dojo -C "$DIR.partial"
+echo "$SHA256  $ARTIFACT" | sha256sum -c --status || { echo "the artifact arrived damaged" >&2; exit 1; }
+tar -xpzf "$ARTIFACT" --no-same-owner --anchored --exclude=.dojo --exclude=./.dojo -C "$DIR.partial"
 """
 COPY = """\
 set -eu
@@ -40,7 +39,6 @@ echo "$RELEASE" > "$DIR.partial/REVISION"
 echo "$SHA256" > "$DIR.partial/.dojo/complete"
 [ ! -e "$DIR" ] || rm -rf "$DIR"
 mv -T "$DIR.partial" "$DIR"
-rm -f "$DIR.partial.tgz"
 """
 WRITE = """\
 set -eu
@@ -52,7 +50,7 @@ printf %s "$AS_JSON" > "$META/env.json$NEW"
 # The release is renamed first: an interrupted removal leaves no folder that looks like a release.
 DISCARD = """\
 set -eu
-rm -rf "$DIR.partial" "$DIR.partial.tgz"
+rm -rf "$DIR.partial"
 [ -e "$DIR" ] || exit 0
 for link in "$SLOTS"/*/current; do
   [ "$(readlink "$link" 2>/dev/null)" != "$DIR" ] || { echo "kept: $link names it"; exit 0; }

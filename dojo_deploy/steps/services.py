@@ -16,9 +16,9 @@ set -eu
 [ -d "${CURRENT%/*}" ] || mkdir -p "${CURRENT%/*}"
 ln -sfn "$RELEASE_DIR" "$CURRENT.$$"
 mv -T "$CURRENT.$$" "$CURRENT"
-echo "$(date -u +%FT%TZ) $COLOUR $RELEASE" >> "$REVISIONS"
+echo "$AT $COLOUR $RELEASE" >> "$REVISIONS"
 """
-UNLINK = 'rm -f "$CURRENT"; echo "$(date -u +%FT%TZ) $COLOUR -" >> "$REVISIONS"'
+UNLINK = 'rm -f "$CURRENT"; echo "$AT $COLOUR -" >> "$REVISIONS"'
 WRITE = (
     'set -eu; [ -d "${FILE%/*}" ] || mkdir -p "${FILE%/*}"; printf %s "$CONTENT" > "$FILE.new"; mv "$FILE.new" "$FILE"'
 )

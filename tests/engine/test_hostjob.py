@@ -196,14 +196,16 @@ def test_a_background_child_holds_neither_the_fence_nor_the_channel(rig: Rig) ->
     assert rig.scripts() == []
 
 
-def test_the_artifact_arrives_on_the_first_commands_input_only(rig: Rig, tmp_path: Path) -> None:
+def test_the_artifact_is_a_file_of_its_own_step(rig: Rig, tmp_path: Path) -> None:
     artifact = tmp_path / "a.tgz"
     artifact.write_bytes(os.urandom(5_000_000))
     results = rig.carry(
-        step("a", f"cat >{rig.root}/got", "wc -c", artifact=True), step("b", "wc -c"), artifact=artifact
+        step("a", f"cp $ARTIFACT {rig.root}/got; ls -l $ARTIFACT | cut -c1-10", "wc -c", artifact=True),
+        step("b", "wc -c"),
+        artifact=artifact,
     )
     assert rig.outcomes(results) == ["done", "done"]
-    assert rig.said() == ["0", "0"]
+    assert rig.said() == ["-rw-------", "0", "0"]
     assert (rig.root / "got").read_bytes() == artifact.read_bytes()
 
 
@@ -306,7 +308,7 @@ def test_an_upload_that_was_cut_off_is_sent_again(own: tuple[Server, Rig], tmp_p
     cut = threading.Thread(target=_kill_when_partial, args=(server, rig.root / "got"))
     cut.start()
     check = f'test "$(stat -c %s {rig.root}/got)" = 30000000'
-    results = rig.carry(step("a", f"cat >{rig.root}/got", check, artifact=True), artifact=artifact)
+    results = rig.carry(step("a", f"cat $ARTIFACT >{rig.root}/got", check, artifact=True), artifact=artifact)
     cut.join()
     assert rig.outcomes(results) == ["done"]
     assert rig.shell.connects == 2
@@ -442,7 +444,7 @@ def test_bash_and_dash_run_the_same_job_even_when_the_server_hangs_up_on_it(
     artifact.write_bytes(os.urandom(300_000))
     with sandbox(tmp_path / "s", shell=path, kill_on_close=True, programs=str(programs)) as server:
         rig = Rig(shell_to(server.rooted(tmp_path / "root")))
-        upload = step("a", f"cat >{rig.root}/got", "readlink /proc/$$/exe", artifact=True)
+        upload = step("a", f"cat $ARTIFACT >{rig.root}/got", "readlink /proc/$$/exe", artifact=True)
         slow = counted(rig, "b", "sleep 1.5; echo survived", idempotent=False)
         threading.Timer(0.7, lambda: rig.shell._link and rig.shell._link.close()).start()
         results = rig.carry(upload, slow, step("c", "exit 9"), artifact=artifact, close=True)
