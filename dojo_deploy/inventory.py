@@ -66,7 +66,7 @@ class Process:
     port: int = 0  # of the blue slot; green and proof follow on port+1 and port+2 unless `ports` names them
     ports: Mapping[str, int] = field(default_factory=dict)
     mode: str = "cluster"  # pm2: cluster reloads without a gap, fork does not
-    start: str = ""  # shell lines, for `kind: command`
+    start: str = ""  # shell lines, for `kind: command`; for systemd, one that stays in the foreground
     stop: str = ""
     reload: str = ""
     running: str = ""  # prints one line `PID` per running process
@@ -100,9 +100,15 @@ class Processes:
 
     @property
     def watched(self) -> Mapping[str, Process]:
-        """Those that can be asked what they run: all but shell lines that include no `running` one."""
+        """Those that can be asked what they run: all but shell lines of which none is a `running` one.
+
+        A manager that `knows_all` can be asked whatever the lines are.
+        """
+        knows_all = getattr(self.kind, "knows_all", False)
         return {
-            name: one for name, one in self.each.items() if one.running or not (one.start or one.stop or one.reload)
+            name: one
+            for name, one in self.each.items()
+            if knows_all or one.running or not (one.start or one.stop or one.reload)
         }
 
 

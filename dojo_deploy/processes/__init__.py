@@ -3,4 +3,5 @@
 KINDS = {
     "command": "dojo_deploy.processes.command:CommandLines",
     "pm2": "dojo_deploy.processes.pm2:Pm2",
+    "systemd": "dojo_deploy.processes.systemd:Systemd",
 }
