@@ -157,7 +157,7 @@ def status(inventory: Site = None) -> CensusTaken:
     with _opened(inventory) as session, threads(site_lanes(session)) as executor:
         record = ledger.read_record(session.store)
         site = session.inventory
-        return take_census(session, site.group(site.web), executor, live=record.live)
+        return take_census(session, site.group(site.web), executor, live=record.live, standby=record.standby)
 
 
 def holder(inventory: Site = None) -> lock.Entry | None:

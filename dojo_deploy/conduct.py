@@ -45,6 +45,7 @@ def look_and_plan(
         executor,
         known=record.releases,
         live=record.live,
+        standby=record.standby,
         platform=platform,
         optional=frozenset(host.name for host in hosts) - chosen,
     )

@@ -151,6 +151,8 @@ class CensusTaken(Event):
     rows: Mapping[str, Mapping[str, str]]
     verdict: str
     through_balancer: Mapping[str, int] = field(default_factory=dict)  # release -> answers of the samples
+    live: str = ""  # the slot of the rows
+    standby: Mapping[str, str] = field(default_factory=dict)  # what could serve at once: slot, release, until (UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
 from dojo_deploy.engine.progress import Progress
-from dojo_deploy.engine.remember import remember
+from dojo_deploy.engine.remember import left_standing, remember
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
@@ -174,6 +174,7 @@ def _finish(
             executor,
             live=seen.live,
             looks=looks,
+            standby=left_standing(run, verdict, seen),
         )
         trail.emit(census)
     if cleared:

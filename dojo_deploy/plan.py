@@ -190,7 +190,8 @@ def step_id(stage: Stage, lane: Lane, step: Step) -> str:
 
 def _stage_as_dict(stage: Stage) -> dict[str, object]:
     lanes = [{"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes]
-    return {"name": stage.name, "tolerant": stage.tolerant, "lanes": lanes}
+    first = {"undone_first": True} if stage.undone_first else {}
+    return {"name": stage.name, "tolerant": stage.tolerant, **first, "lanes": lanes}
 
 
 def _as_dict(step: Step) -> dict[str, object]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
+from dataclasses import asdict
 
-from dojo_deploy.engine.observe import look
+from dojo_deploy.engine.observe import look, slots_served
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken
 from dojo_deploy.interfaces import Session
-from dojo_deploy.inventory import Host
+from dojo_deploy.inventory import BLUE, Host, Inventory
 from dojo_deploy.plan import Target
-from dojo_deploy.release import HostSeen
+from dojo_deploy.release import HostSeen, Standby
 
 SAMPLES = 12  # answers taken through the balancer
 ASK_WITHIN = 5.0
@@ -25,24 +26,52 @@ def take_census(
     *,
     live: str,
     looks: Mapping[str, HostSeen] | None = None,
+    standby: Standby | None = None,
     samples: int = SAMPLES,
 ) -> CensusTaken:
     """Looks at every host that is not in `looks`. One that cannot be asked is a row of its own, and makes it mixed.
 
+    `live` is the record's word; the rows are of the slot that the balancer sends to, where that is one.
     `verdict`: consistent (every host runs the one release that its link names), empty (nothing is deployed), or mixed.
     """
-    futures = {host.name: executor.submit(_row, session, host, live, (looks or {}).get(host.name)) for host in hosts}
+    chosen = list(hosts)
+    sent, trouble = _sent(session, [host.name for host in chosen])
+    used = [slot for slot, names in sent.items() if names]
+    slot = used[0] if len(used) == 1 else live
+    futures = {host.name: executor.submit(_row, session, host, slot, (looks or {}).get(host.name)) for host in chosen}
     rows = {name: future.result() for name, future in futures.items()}
+    for name, row in rows.items():
+        row["balancer"] = trouble or _traffic(session.inventory, sent, name, slot)
+    return CensusTaken(
+        rows=rows,
+        verdict=_verdict(rows),
+        through_balancer=_sample(session, samples),
+        live=slot,
+        standby={key: str(value) for key, value in asdict(standby).items()} if standby else {},
+    )
+
+
+def _sent(session: Session, hosts: list[str]) -> tuple[Mapping[str, tuple[str, ...]], str]:
+    """Slot -> hosts that get new requests in it, or why nobody knows."""
     site = session.inventory
     try:
-        backends = tuple(backend for backend in site.backends(live) if backend.host in rows)
-        drained = site.balancer.drained(session, backends) if site.balancer.can_drain else frozenset()
-        for name, row in rows.items():
-            row["balancer"] = ("drained" if name in drained else "serving") if site.balancer.can_drain else "none"
+        found = slots_served(session, hosts)
+        if found or not site.balancer.can_drain:
+            return found, ""
+        backends = tuple(one for one in site.backends(BLUE) if one.host in hosts)
+        drained = site.balancer.drained(session, backends)
+        return {BLUE: tuple(one.host for one in backends if one.host not in drained)}, ""
     except DojoError as exc:
-        for row in rows.values():
-            row["balancer"] = f"unknown: {exc.message}"
-    return CensusTaken(rows=rows, verdict=_verdict(rows), through_balancer=_sample(session, samples))
+        return {}, f"unknown: {exc.message}"
+
+
+def _traffic(site: Inventory, sent: Mapping[str, tuple[str, ...]], host: str, live: str) -> str:
+    if not site.balancer.can_drain:
+        return "none"
+    slots = [slot for slot, hosts in sent.items() if host in hosts]
+    if slots in ([], [live]):
+        return "serving" if slots else "drained"
+    return f"serving {' and '.join(slots)}"
 
 
 def _row(session: Session, host: Host, live: str, seen: HostSeen | None) -> dict[str, str]:

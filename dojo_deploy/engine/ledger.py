@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dojo_deploy.engine.journal import redacted
-from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, take_back
+from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live, set_retired, take_back
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
-from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
+from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
     "Header", "Notes", "Record", "forget", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
     "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
-    "take_back", "was_pruned", "write_artifact", "write_header",
+    "set_live", "set_retired", "take_back", "was_pruned", "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
@@ -183,7 +183,9 @@ def observed_from_dict(data: Mapping[str, Any]) -> Observed:
         for name, host in data["hosts"].items()
     }
     known = tuple(_built(Known, item) for item in data["known"])
-    return _built(Observed, {**_tupled(data), "hosts": hosts, "known": known})
+    standby = _built(Standby, data["standby"]) if data.get("standby") else None
+    serving = _tupled(data.get("serving", {}))
+    return _built(Observed, {**_tupled(data), "hosts": hosts, "known": known, "standby": standby, "serving": serving})
 
 
 def release_as_dict(release: Release) -> dict[str, Any]:

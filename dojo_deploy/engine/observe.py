@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -10,9 +10,9 @@ from dojo_deploy.builds.platform import PLATFORM, parse_platform
 from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import BalancerError, TransportError
 from dojo_deploy.interfaces import Session
-from dojo_deploy.inventory import BLUE, Host, Inventory
+from dojo_deploy.inventory import BLUE, GREEN, Host, Inventory
 from dojo_deploy.plan import Target
-from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Platform
+from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Platform, Standby
 
 LOOK_WITHIN = 30.0
 ASK_WITHIN = 5.0
@@ -41,6 +41,7 @@ def observe(
     *,
     known: tuple[Known, ...] = (),
     live: str = "",
+    standby: Standby | None = None,
     platform: bool = True,
     optional: frozenset[str] = frozenset(),
 ) -> Observed:
@@ -66,14 +67,29 @@ def observe(
         if len(failures) > 1:
             first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
         raise first
-    backends = tuple(backend for backend in site.backends(slot) if backend.host in found)
-    drained = site.balancer.drained(session, backends)
+    serving = slots_served(session, found)
+    if serving:
+        drained = frozenset(found) - frozenset(serving[slot])
+    else:
+        drained = site.balancer.drained(session, tuple(one for one in site.backends(slot) if one.host in found))
     return Observed(
         hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
         known=known,
         live=slot,
         warnings=warnings.result(),
+        serving=serving,
+        standby=standby,
     )
+
+
+def slots_served(session: Session, hosts: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Slot -> those of `hosts` that get new requests in it; empty where nobody can tell. Raises BalancerError."""
+    site, names = session.inventory, set(hosts)
+    if not site.balancer.can_switch or not site.app.processes.web:
+        return {}
+    backends = tuple(one for slot in (BLUE, GREEN) for one in site.backends(slot) if one.host in names)
+    found = site.balancer.serving(session, backends)
+    return {slot: tuple(one.host for one in backends if one.slot == slot and one in found) for slot in (BLUE, GREEN)}
 
 
 def look(session: Session, host: Host, *, platform: bool = True, room: bool = True) -> HostSeen:

@@ -10,7 +10,7 @@ from typing import Any
 from dojo_deploy.errors import ConflictError, FencedError, StoreError
 from dojo_deploy.interfaces import Store
 from dojo_deploy.inventory import BLUE
-from dojo_deploy.release import Known, Release
+from dojo_deploy.release import Known, Release, Standby
 
 KEY = "releases.json"
 KEPT = 200
@@ -23,6 +23,7 @@ class Record:
 
     releases: tuple[Known, ...] = ()
     live: str = BLUE
+    standby: Standby | None = None
     generation: int = 0
     others: dict[str, Any] = field(default_factory=dict)  # keys of a newer version, kept as they are
 
@@ -56,6 +57,20 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
             bad="" if whole else known.bad,
         )
         return _with(record, fresh)
+
+    _change(store, change, generation)
+
+
+def set_live(store: Store, slot: str, standby: Standby | None, *, generation: int = 0) -> None:
+    """`slot` serves, and `standby` is what is kept beside it. Raises FencedError as `passed`."""
+    _change(store, lambda record: replace(record, live=slot, standby=standby), generation)
+
+
+def set_retired(store: Store, slot: str, *, generation: int = 0) -> None:
+    """`slot` is no standby any more. Raises FencedError as `passed`."""
+
+    def change(record: Record) -> Record:
+        return replace(record, standby=None) if record.standby and record.standby.slot == slot else record
 
     _change(store, change, generation)
 
@@ -117,6 +132,7 @@ def _encode(record: Record) -> bytes:
         {
             **record.others,
             "live": record.live,
+            "standby": asdict(record.standby) if record.standby else None,
             "generation": record.generation,
             "releases": [asdict(known) for known in record.releases],
         },
@@ -129,6 +145,8 @@ def _decode(data: bytes) -> Record:
         values = json.loads(data)
         names = Known.__dataclass_fields__
         releases = tuple(Known(**{key: item[key] for key in names if key in item}) for item in values.pop("releases"))
-        return Record(releases, values.pop("live"), values.pop("generation"), values)
+        standby = values.pop("standby", None)
+        kept = Standby(standby["slot"], standby["release"], standby["until"]) if standby else None
+        return Record(releases, values.pop("live"), kept, values.pop("generation"), values)
     except (ValueError, KeyError, TypeError) as exc:
         raise StoreError(f"{KEY} in the store is not a record: {exc}", hint="was it edited by hand?") from exc

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dojo_deploy.clock import utc
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import SIGNALLED
-from dojo_deploy.release import Observed, Release
+from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 ABORTED = "aborted by the operator"
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 
+def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
+    """What could serve at once, now that the run has ended."""
+    plan = run.plan
+    if verdict == "done" and (plan.retires or plan.standby):
+        return plan.standby and replace(plan.standby, until=utc(run.session.clock.now() + plan.keep_for))
+    return seen.standby
+
+
 def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redactor) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
     if run.plan.strategy == "restart":
+        return
+    if run.plan.retires:
+        if verdict == "done":
+            ledger.set_retired(store, run.plan.retires, generation=generation)
         return
     if verdict in ("done", "partial", "tolerated"):
         at = utc(run.session.clock.now())
@@ -25,6 +39,8 @@ def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redact
             for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
                 why = f"rolled back to {release.id} by run {run.id}"
                 ledger.mark_bad(store, Release(left), why, generation=generation)
+        if run.plan.slot != seen.live or run.plan.standby:
+            ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)
         return
     ledger.take_back(store, run.id, generation=generation)
     if verdict in ("rolled back", "mixed") and not reason.startswith(NOBODYS_FAULT):

@@ -30,7 +30,7 @@ def undo(run: Run, executor: Executor) -> Undone:
     """
     broken: dict[str, str] = {}
     stopped: DojoError | None = None
-    for stage in reversed(run.plan.stages):
+    for stage in _first(run.plan.stages):
         lanes = [lane for lane in stage.lanes if _began(run, stage, lane) and lane.host not in broken]
         futures = {lane.host: executor.submit(undo_lane, run, stage, lane) for lane in lanes}
         for host, future in futures.items():
@@ -43,6 +43,8 @@ def undo(run: Run, executor: Executor) -> Undone:
                 run.trail.emit(Warned(text=f"{host} could not be undone and stays as it is: {exc}"))
         if stopped:
             raise stopped
+        if stage.undone_first and broken:
+            return Undone(broken)
         for lane in stage.lanes:
             for step in lane.steps:
                 if step.point_of_no_return and run.progress.began(step_id(stage, lane, step)):
@@ -85,6 +87,13 @@ def leave_out(run: Run, stage: Stage, lane: Lane) -> None:
         name = step_id(stage, lane, step)
         if step.undo and step.undo.brings_traffic and not run.progress.succeeded(name):
             act(run, lane.host, name, step)
+
+
+def _first(stages: tuple[Stage, ...]) -> Iterator[Stage]:
+    """Last first, but before all others those that users are better off without at once."""
+    backwards = stages[::-1]
+    yield from (stage for stage in backwards if stage.undone_first)
+    yield from (stage for stage in backwards if not stage.undone_first)
 
 
 def _began(run: Run, stage: Stage, lane: Lane) -> bool:

@@ -107,6 +107,11 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
         "ssh": {"user": found["ssh"]["user"], "key": found["ssh"]["key"], "known_hosts": found["ssh"]["known_hosts"]},
         "strategies": {
             "rolling": {**PACE, "migrate": {"run": "npm run --silent migrate", "deadline": "60s"}},
+            "blue-green": {
+                "gate": PACE["gate"],
+                "watch": "3s",
+                "migrate": {"run": "npm run --silent migrate", "deadline": "60s"},
+            },
             "rollback": {"gate": PACE["gate"]},
             "restart": {"gate": PACE["gate"]},
         },

@@ -14,7 +14,7 @@ from dojo_deploy.release import Placement
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
 
-PHASES = ("run", "prepare", "migrate", "batch", "finish")
+PHASES = ("run", "prepare", "migrate", "batch", "switch", "finish")
 MOMENTS = ("before", "after", "on_failure")
 PLACES = ("controller", "once", "each")
 

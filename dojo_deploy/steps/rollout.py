@@ -103,19 +103,23 @@ class Rollout:
 
     def _bake(self, place: Placement, seconds: float) -> Step:
         """Nothing is done: the gate has to hold for so long without a break, and is lost as soon as any would be."""
-        gate = replace(
-            self.gate,
-            grace=0.0,
-            within=2 * seconds + self.gate.within,
-            in_a_row=max(self.gate.in_a_row, math.ceil(seconds / self.gate.every) + 1),
-            failures=self.gate.failures or self.gate.in_a_row,
-            target=Target(place.host.name, place.slot, place.release),
-        )
+        gate = holding(self.gate, seconds).at(Target(place.host.name, place.slot, place.release))
         return Step("bake", OnHost(()), gate=gate)
 
     def _around(self, when: str, name: str, group: Sequence[Placement]) -> Iterator[Stage]:
         for stage in hooks_.stages([hook for hook in self.hooks if hook.on != "each"], "batch", when, tuple(group)):
             yield Stage(f"{name}: {stage.name}", stage.lanes)
+
+
+def holding(gate: Gate, seconds: float) -> Gate:
+    """The gate that must hold for so long without a break, and is lost as soon as any would be."""
+    return replace(
+        gate,
+        grace=0.0,
+        within=2 * seconds + gate.within,
+        in_a_row=max(gate.in_a_row, math.ceil(seconds / gate.every) + 1),
+        failures=gate.failures or gate.in_a_row,
+    )
 
 
 def split(places: Sequence[Placement], serial: Sequence[int | str]) -> tuple[tuple[Placement, ...], ...]:

@@ -30,15 +30,14 @@ def prove(place: Placement, gate: Gate) -> tuple[Step, ...]:
     if manager is None or not place.host.port(place.app.processes.web, PROOF):
         return ()
     proof = replace(place, slot=PROOF)
-    start = manager.prove(proof)
-    if not start:
+    commands = manager.prove(proof)
+    if not commands:
         return ()
-    deadline = _patience(place)
+    deadline = patience(place)
     end = Step("end proof", OnHost(manager.unprove(proof)), deadline=deadline)
-    files = tuple(_write(path, content) for path, content in manager.files(proof).items())
     target = Target(place.host.name, PROOF, place.release)
     # The gate is judged first and the proof ended after it; should the gate fail, the undo ends the proof.
-    return (Step("prove", OnHost((*files, *start)), gate=gate.at(target), undo=end, deadline=deadline), end)
+    return (Step("prove", OnHost((*files(proof), *commands)), gate=gate.at(target), undo=end, deadline=deadline), end)
 
 
 def switch(place: Placement, *, back_to: str, gate: Gate, was_well: bool = True) -> Step:
@@ -48,26 +47,26 @@ def switch(place: Placement, *, back_to: str, gate: Gate, was_well: bool = True)
     is put back as it was found, without a gate that it could not have passed before either.
     """
     target = Target(place.host.name, place.slot, place.release)
-    deadline = _patience(place)
+    deadline = patience(place)
     if back_to:
         old = replace(place, release=back_to)
         undo = Step(
             "switch back",
-            OnHost((_link(old), *_start(old))),
+            OnHost((link(old), *start(old))),
             gate=gate.at(replace(target, release=back_to)) if was_well else None,
             deadline=deadline,
         )
     else:
-        undo = Step("stop", OnHost((*_stop(place), _unlink(place))), deadline=deadline)
-    return Step("switch", OnHost((_link(place), *_start(place))), gate=gate.at(target), undo=undo, deadline=deadline)
+        undo = Step("stop", OnHost((*stop(place), unlink(place))), deadline=deadline)
+    return Step("switch", OnHost((link(place), *start(place))), gate=gate.at(target), undo=undo, deadline=deadline)
 
 
 def restart(place: Placement, *, gate: Gate) -> Step:
     """The same release once more; undone by trying again, so that a host that stays sick gets no requests back."""
     aimed = gate.at(Target(place.host.name, place.slot, place.release))
-    deadline = _patience(place)
-    again = Step("start again", OnHost(_start(place)), gate=aimed, deadline=deadline)
-    return Step("restart", OnHost(_start(place)), gate=aimed, undo=again, deadline=deadline)
+    deadline = patience(place)
+    again = Step("start again", OnHost(start(place)), gate=aimed, deadline=deadline)
+    return Step("restart", OnHost(start(place)), gate=aimed, undo=again, deadline=deadline)
 
 
 def save(place: Placement) -> tuple[Step, ...]:
@@ -77,23 +76,30 @@ def save(place: Placement) -> tuple[Step, ...]:
     return (Step("save processes", OnHost(commands)),) if commands else ()
 
 
-def _link(place: Placement) -> Command:
+def link(place: Placement) -> Command:
+    """The slot's link leads to the placement's release."""
     return Command.shell(SWITCH, env={**place.variables, "REVISIONS": place.layout.revisions})
 
 
-def _unlink(place: Placement) -> Command:
+def unlink(place: Placement) -> Command:
+    """Nothing is in the slot."""
     return Command.shell(UNLINK, env={**place.variables, "REVISIONS": place.layout.revisions})
 
 
-def _start(place: Placement) -> tuple[Command, ...]:
+def start(place: Placement) -> tuple[Command, ...]:
+    """The placement's processes run what the link names, with its settings."""
     manager = place.app.processes.kind
-    if manager is None:
-        return ()
-    files = tuple(_write(path, content) for path, content in manager.files(place).items())
-    return (*files, *manager.start(place))
+    return (*files(place), *manager.start(place)) if manager else ()
 
 
-def _stop(place: Placement) -> tuple[Command, ...]:
+def files(place: Placement) -> tuple[Command, ...]:
+    """What processes of the slot find whenever they start, and no start."""
+    manager = place.app.processes.kind
+    return tuple(_write(path, content) for path, content in manager.files(place).items()) if manager else ()
+
+
+def stop(place: Placement) -> tuple[Command, ...]:
+    """None of the placement's processes runs."""
     manager = place.app.processes.kind
     return manager.stop(place) if manager else ()
 
@@ -102,7 +108,7 @@ def _write(path: str, content: str) -> Command:
     return Command.shell(WRITE, env={"FILE": path, "CONTENT": content})
 
 
-def _patience(place: Placement) -> float:
+def patience(place: Placement) -> float:
     """Seconds for starting or reloading: each instance may take its own time to stop and to come up, one by one."""
     each = place.app.processes.each.values()
     return 30.0 + sum(process.instances * (process.ready_within + process.stop_within) for process in each)

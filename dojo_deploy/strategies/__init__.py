@@ -7,14 +7,20 @@ elsewhere is named `package.module:Class` in its file and needs no line here.
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake
+from dojo_deploy.steps.smoke import Smoke
+from dojo_deploy.steps.workers import Workers
+from dojo_deploy.strategies.blue_green import BlueGreen
 from dojo_deploy.strategies.restart import Restart
 from dojo_deploy.strategies.rollback import Rollback
 from dojo_deploy.strategies.rolling import Rolling
 
 KINDS = {
+    "blue-green": "dojo_deploy.strategies.blue_green:BlueGreen",
     "rolling": "dojo_deploy.strategies.rolling:Rolling",
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
     "restart": "dojo_deploy.strategies.restart:Restart",
 }
 
-__all__ = ["KINDS", "Bake", "Hook", "Migrate", "Restart", "Rollback", "Rolling"]
+__all__ = [
+    "KINDS", "Bake", "BlueGreen", "Hook", "Migrate", "Restart", "Rollback", "Rolling", "Smoke", "Workers",
+]  # fmt: skip

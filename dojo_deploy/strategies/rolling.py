@@ -43,6 +43,7 @@ class Rolling:
     limit: str = ""
 
     def __post_init__(self) -> None:
+        hooks.refuse_phases(self.hooks, ("run", "prepare", "migrate", "batch", "finish"))
         for name, allowed in (
             ("prove", ("on", "off")),
             ("stage", ("first", "with-batch")),

@@ -1,0 +1,185 @@
+"""Two colours, of which one serves: which it is, what runs in the other, and sending traffic from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError
+from dojo_deploy.interfaces import Backend, Balancer
+from dojo_deploy.inventory import BLUE, GREEN, Inventory
+from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Stage, Step, Target
+from dojo_deploy.release import Observed, Placement
+from dojo_deploy.steps import services
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+
+SAMPLES = 10  # fresh connections, at least
+
+
+@dataclass(frozen=True)
+class Switch:
+    """All traffic to one colour; the balancer proves that it did."""
+
+    balancer: Balancer
+    to: tuple[Backend, ...]
+    away: tuple[Backend, ...]
+
+    def preview(self) -> tuple[str, ...]:
+        return self.balancer.preview("switch", *self.to)
+
+    def run(self, session: Session) -> None:
+        self.balancer.switch(session, self.to, self.away)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Asks as users do, and takes no answer of anybody else."""
+
+    balancer: Balancer
+    to: tuple[Backend, ...]
+    release: str
+
+    @property
+    def samples(self) -> int:
+        return max(SAMPLES, 3 * len(self.to))
+
+    def preview(self) -> tuple[str, ...]:
+        addresses = ", ".join(backend.address for backend in self.to)
+        return (
+            f"{self.samples} fresh connections through the balancer: each answered by {self.release} at {addresses}",
+        )
+
+    def run(self, session: Session) -> None:
+        """Raises GateFailedError at the first answer of another release or address, and at the first bad one."""
+        addresses = {backend.address for backend in self.to}
+        path = session.inventory.app.health
+        for number in range(1, self.samples + 1):
+            answer = self.balancer.answer(session, path)
+            if answer is None:
+                return
+            wrong = [] if 200 <= answer.status < 300 else [f"status {answer.status}"]
+            wrong += [f"from {answer.upstream}"] if answer.upstream and answer.upstream not in addresses else []
+            wrong += [f"by release {answer.release}"] if answer.release and answer.release != self.release else []
+            if wrong:
+                raise GateFailedError(
+                    f"through the balancer, {path} number {number} of {self.samples} was answered {', '.join(wrong)}; "
+                    f"wanted {self.release} from {', '.join(sorted(addresses))}"
+                )
+        session.say(f"{self.samples} of {self.samples} answered by {self.release}")
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Until no kept-alive connection can reach what a switch took away. Only told of, when nothing depends on it."""
+
+    balancer: Balancer
+    within: float
+    needed: bool = False
+
+    def preview(self) -> tuple[str, ...]:
+        return (f"until no older connection reaches the other colour, at most {self.within:g} s",)
+
+    def run(self, session: Session) -> None:
+        try:
+            self.balancer.settle(session, self.within)
+        except BalancerError as exc:
+            if self.needed:
+                raise
+            session.say(f"{exc.message}; the other colour goes on answering these until it is retired")
+
+
+def other(slot: str) -> str:
+    return GREEN if slot == BLUE else BLUE
+
+
+def live(site: Inventory, seen: Observed, *, said: str = "") -> str:
+    """The colour that serves, by the balancer and by the record; empty when nothing is deployed and nothing serves.
+
+    `said`: which one the operator says it is. Raises RefusedError when these disagree.
+    """
+    if not site.balancer.can_switch or not site.app.processes.web:
+        raise RefusedError(
+            "two colours need a balancer that can switch between them, and a process with a port",
+            hint="invoke deploy   rolls over the hosts instead",
+        )
+    found = {slot: hosts for slot, hosts in seen.serving.items() if hosts}
+    deployed = [host for host in seen.hosts if seen.current(host)]
+    if not found and not deployed:
+        return ""
+    if list(found) == [said or seen.live]:
+        return said or seen.live
+    balancer = " and ".join(f"{slot} ({', '.join(hosts)})" for slot, hosts in found.items()) or "nobody"
+    named = f"you say {said}" if said else f"by the record {seen.live} serves"
+    raise RefusedError(
+        f"{named}, but the balancer sends requests to {balancer}",
+        hint=f"--set live={next(iter(found))}   if the balancer is right; "
+        f"invoke deploy   brings {seen.live} into service"
+        if len(found) == 1
+        else f"invoke deploy   brings {seen.live} into service on every host",
+    )
+
+
+def backends(site: Inventory, slot: str, hosts: Sequence[str] | None = None) -> tuple[Backend, ...]:
+    """The web processes of a colour, on some hosts or on all of it."""
+    return tuple(backend for backend in site.backends(slot) if hosts is None or backend.host in hosts)
+
+
+def is_up(site: Inventory, seen: Observed, slot: str, release: str) -> bool:
+    """Whether a colour could serve at once: every host of it links the release, and what listens there runs it."""
+    processes = site.app.processes
+    for backend in site.backends(slot):
+        found = seen.hosts.get(backend.host)
+        if found is None or found.current.get(slot) != release:
+            return False
+        for name in processes.listening:
+            if name in processes.watched and not processes.watched[name].running:
+                runs = found.running.get(f"{slot}/{name}", ())
+                if set(runs) != {release} or len(runs) < processes.each[name].instances:
+                    return False
+    return True
+
+
+def idle(place: Placement) -> Placement:
+    """What of a colour may run beside the one that serves: all that listens, its workers paused."""
+    return replace(place, only=place.app.processes.listening, workers="paused")
+
+
+def start(place: Placement, seen: Observed, gate: Gate) -> Step:
+    """The idle colour at its own address; undone to what was there before, which nobody is served by either."""
+    before = seen.hosts[place.host.name].current.get(place.slot, "")
+    quiet, workers = idle(place), place.app.processes.workers
+    commands = (
+        *(services.stop(replace(place, only=workers)) if workers else ()),
+        services.link(place),
+        *services.start(quiet),
+    )
+    if before:
+        old = replace(quiet, release=before)
+        undo = Step("bring back standby", OnHost((services.link(old), *services.start(old))))
+    else:
+        undo = Step("stop", OnHost((*services.stop(place), services.unlink(place))))
+    patience = services.patience(place)
+    aimed = gate.at(Target(place.host.name, place.slot, place.release, only=quiet.only))
+    return Step("start", OnHost(commands), gate=aimed, undo=replace(undo, deadline=patience), deadline=patience)
+
+
+def look(place: Placement, gate: Gate) -> Step:
+    """One look at a colour that is up: nothing is done, and what is wrong with it is found before it serves."""
+    once = replace(gate, in_a_row=1, grace=0.0, target=Target(place.host.name, place.slot, place.release))
+    return Step("look", OnHost(()), gate=replace(once, target=replace(once.target, only=idle(place).only)))  # type: ignore[type-var]
+
+
+def switch(site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> Stage:
+    """Traffic to another colour, proven by who answers. Undone before anything else is."""
+    back = Step("switch back", Switch(site.balancer, away, to), brings_traffic=True)
+    there = Step("switch", Switch(site.balancer, to, away), undo=back)
+    proven = Step("identity", Identity(site.balancer, to, release))
+    return Stage("switch", (Lane(CONTROLLER, (there, proven)),), undone_first=True)
+
+
+def settle(site: Inventory, within: float) -> Stage:
+    """Older connections end; nobody waits for them but who reads of it."""
+    return Stage("settle", (Lane(CONTROLLER, (Step("settle", Settle(site.balancer, within)),)),))
