@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dojo_deploy.reporters.crowds import COLUMNS, HEADS, crowds
 from dojo_deploy.reporters.styled import line
 from dojo_deploy.reporters.text import inert, named
 
-COLUMNS = ("current", "running", "health", "balancer", "verdict")
-HEADS = ("link", "processes", "health", "balancer", "verdict")
-MOST_ROWS = 16
 STYLES = {
     **dict.fromkeys(("consistent", "serving", "done", "ok", "passed"), "green"),
     **dict.fromkeys(("partial", "drained", "halted", "rolled back", "aborted", "interrupted", "open"), "yellow"),
@@ -30,7 +27,7 @@ def census_table(
 ) -> RenderableType:
     """Which release each host links, runs and answers with; a crowd of equal hosts takes one row."""
     table = _table("host", *HEADS)
-    for hosts, values in _crowds(rows):
+    for hosts, values in crowds(rows):
         table.add_row(named(map(inert, hosts), most=1), *_cells(values))
     said = line(("the fleet is ", "dim"), (inert(verdict), STYLES.get(verdict, "bold")))
     total = sum((through_balancer or {}).values())
@@ -84,19 +81,6 @@ def _minute(at: str) -> str:
 def _rest(text: str, style: str) -> Text:
     """What gets the room that is left, in one line."""
     return Text(text, style, no_wrap=True, overflow="ellipsis")
-
-
-def _crowds(rows: Mapping[str, Mapping[str, str]]) -> list[tuple[tuple[str, ...], Mapping[str, str]]]:
-    if len(rows) <= MOST_ROWS:
-        return [((host,), values) for host, values in rows.items()]
-    looks = Counter(tuple(values.get(column, "") for column in COLUMNS) for values in rows.values())
-    usual = looks.most_common(1)[0][0]
-    alike = tuple(host for host, values in rows.items() if tuple(values.get(name, "") for name in COLUMNS) == usual)
-    others = [((host,), values) for host, values in rows.items() if host not in set(alike)]
-    shown, rest = others[:MOST_ROWS], others[MOST_ROWS:]
-    crowd = [(alike, dict(zip(COLUMNS, usual, strict=True)))]
-    more = [(tuple(host for (host,), _ in rest), {"verdict": "not shown"})] if rest else []
-    return [*crowd, *shown, *more]
 
 
 def _cells(values: Mapping[str, str]) -> list[Text]:

@@ -1,0 +1,146 @@
+"""A run as one HTML file that needs nothing else: a pure function of its events.
+
+No script is needed to read it and nothing is loaded. Whatever came from hosts is text; were it ever not, the page's own
+policy keeps it from doing anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from dojo_deploy.events import Event
+from dojo_deploy.reporters.html.axis import Axis
+from dojo_deploy.reporters.html.markup import Markup, Part, element, joined
+from dojo_deploy.reporters.html.names import Names, names_of
+from dojo_deploy.reporters.html.story import Session, read
+from dojo_deploy.reporters.html.tables import census_table, log, plan_list, steps_table
+from dojo_deploy.reporters.html.timeline import flags, lanes, legend
+from dojo_deploy.reporters.html.traffic import answered, charts, course_table
+from dojo_deploy.reporters.html.words import Told, clock, day, top
+from dojo_deploy.reporters.text import counted, seconds
+
+MOST_SESSIONS = 6  # drawn: the first, and the last ones
+# Paper has no button to open anything with.
+SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details').forEach(one=>one.open=true))"
+
+
+def page(events: Iterable[Event], *, missing: Sequence[str] = ()) -> str:
+    """The report; `missing` says in sentences what of the run is not known here. Raises ValueError without an event."""
+    sessions = read(events)
+    if not sessions:
+        raise ValueError("a run without an event has no report")
+    told = Told(sessions, names_of(sessions))
+    tone, mark, headline = told.tone
+    title = f"{headline}: {told.started.strategy} {told.names.brief(told.started.release)} on {told.started.scope}"
+    body = [
+        _head(told),
+        element("section", top(told), *_missing(missing), class_=f"card first {tone}", aria_label="What happened"),
+        *_pictures(told),
+        *_tables(told),
+        element("footer", f"run {told.started.run} · {counted(len(_events(told)), 'event')} · times are UTC"),
+    ]
+    return _document(f"{mark} {title}", joined(body))
+
+
+def _document(title: str, body: Markup) -> str:
+    style = Markup(files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
+    allowed = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'; base-uri 'none'"
+    head = (
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("title", title),
+        element("style", style),
+    )
+    main = element("body", element("main", body), element("script", Markup(SCRIPT)))
+    return f"<!doctype html>\n{element('html', element('head', *head), main, lang='en')}\n"
+
+
+def _head(told: Told) -> Markup:
+    started, first, last = told.started, told.sessions[0], told.last
+    tone, mark, headline = told.tone
+    code = f"exit {last.finished.exit_code}" if last.finished else "no exit code"
+    facts = (
+        ("release", told.names.full(started.release)),
+        ("strategy", started.strategy),
+        ("site", started.scope),
+        ("began", f"{day(first.zero)} {clock(first.zero)} UTC"),
+        ("took", seconds(last.zero + last.end - first.zero)),
+        ("by", started.by or "not recorded"),
+        ("ended", code),
+        ("run", started.run),
+    )
+    heading = element("h1", element("span", element("span", mark), class_="mark", aria_hidden="true"), headline)
+    rows = (element("div", element("dt", label), element("dd", value)) for label, value in facts)
+    return element("header", heading, element("dl", *rows), class_=tone)
+
+
+def _missing(missing: Sequence[str]) -> list[Markup]:
+    if not missing:
+        return []
+    lines = (element("li", line) for line in missing)
+    return [element("div", element("strong", "Not everything is known here"), element("ul", *lines), class_="missing")]
+
+
+def _pictures(told: Told) -> list[Markup]:
+    sessions = list(enumerate(told.sessions, 1))
+    shown = sessions if len(sessions) <= MOST_SESSIONS else [sessions[0], *sessions[1 - MOST_SESSIONS :]]
+    many = len(sessions) > 1
+    return [_picture(session, told.names, number if many else 0) for number, session in shown]
+
+
+def _picture(session: Session, names: Names, number: int) -> Markup:
+    axis = Axis(max(session.end, 1.0))
+    verdict = session.finished.verdict if session.finished else "no end is recorded"
+    heading = f"Session {number}, from {clock(session.zero)}: {verdict}" if number else "Second by second"
+    plot = element(
+        "div",
+        axis.lines(),
+        flags(session, axis),
+        element("div", element("div", "", class_="who"), axis.scale(), class_="row"),
+        lanes(session, axis),
+        charts(session, axis, names),
+        class_="rows",
+    )
+    parts: list[Part] = [element("h2", heading), legend()]
+    parts += [
+        element("div", plot, class_="scroll", tabindex=0, role="group", aria_label=f"{heading}; as a table below")
+    ]
+    load = session.load
+    if load and load.answers:
+        parts.append(answered(load, names))
+    if load and not load.course:
+        parts.append(element("p", "How the requests went over time is not recorded, only their sums.", class_="dim"))
+    parts += [_folded("The same as a table: every step and gate", steps_table(session))]
+    if load and load.course:
+        parts.append(_folded("The requests in figures", element("div", course_table(load, names), class_="scroll")))
+    warnings = [element("li", f"{seconds(at)}: {text}") for at, text in session.warnings[:40]]
+    if warnings:
+        parts.append(element("div", element("h3", "Warnings"), element("ul", *warnings), class_="warnings"))
+    return element("section", *parts, class_="card")
+
+
+def _tables(told: Told) -> list[Markup]:
+    census = told.last.census
+    plan = next((session.plan for session in reversed(told.sessions) if session.plan), None)
+    parts = []
+    if census:
+        heading = element("h2", f"The fleet at the end: {census.verdict}")
+        parts.append(element("section", heading, census_table(census, told.names), class_="card"))
+    more = [_folded("The plan", plan_list(plan))] if plan else []
+    more.append(_folded(f"The log, {counted(len(_events(told)), 'event')}", log(_events(told))))
+    return [*parts, element("section", *more, class_="card")]
+
+
+def _folded(heading: str, content: Part) -> Markup:
+    return element("details", element("summary", heading), content)
+
+
+def _events(told: Told) -> list[Event]:
+    return [event for session in told.sessions for event in session.events]

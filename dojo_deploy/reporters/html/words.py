@@ -1,0 +1,234 @@
+"""The top of a report, in words: what happened, when, why, how the fleet is now, and what to type next."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from dojo_deploy.events import CensusTaken, LoadMeasured, RunStarted
+from dojo_deploy.reporters.html.markup import Markup, Part, clipped, element, joined
+from dojo_deploy.reporters.html.names import Names
+from dojo_deploy.reporters.html.story import Session, Trouble
+from dojo_deploy.reporters.sentences import MEANS, NEXT
+from dojo_deploy.reporters.text import counted, milliseconds, named, seconds
+
+# verdict -> tone, mark, headline
+VERDICTS = {
+    "done": ("good", "✓", "Done"),
+    "partial": ("good", "✓", "Done, on some hosts"),
+    "aborted": ("warn", "↩", "Undone, as asked"),
+    "rolled back": ("warn", "↩", "Rolled back"),
+    "interrupted": ("warn", "‖", "Interrupted"),
+    "tolerated": ("bad", "✗", "Done, but not on every host"),
+    "halted": ("bad", "✗", "Halted half way"),
+    "mixed": ("bad", "✗", "Mixed: the fleet needs a person"),
+    "fenced": ("bad", "✗", "Taken over by another session"),
+    "": ("bad", "?", "No end is recorded"),
+}
+MOST_TROUBLES = 4
+MOST_LOOKS = 3
+MOST_CAUSE = 8000  # characters
+OPEN = ("resume", "abort", "status")
+
+
+@dataclass(frozen=True)
+class Told:
+    """The run as a whole."""
+
+    sessions: Sequence[Session]
+    names: Names
+
+    @property
+    def started(self) -> RunStarted:
+        found = next((session.started for session in reversed(self.sessions) if session.started), None)
+        return found or RunStarted(run="", scope="", strategy="", release="")
+
+    @property
+    def last(self) -> Session:
+        return self.sessions[-1]
+
+    @property
+    def verdict(self) -> str:
+        return self.last.finished.verdict if self.last.finished else ""
+
+    @property
+    def tone(self) -> tuple[str, str, str]:
+        return VERDICTS.get(self.verdict, ("bad", "✗", self.verdict.capitalize()))
+
+    @property
+    def trouble(self) -> tuple[Session, Trouble] | None:
+        """What ended the run: named by its reason, else the first thing that went wrong."""
+        found = [(session, trouble) for session in self.sessions for trouble in session.troubles]
+        reason = self.last.finished.reason if self.last.finished else self.last.undo.reason if self.last.undo else ""
+        return next((pair for pair in found if reason.startswith(pair[1].step)), found[0] if found else None)
+
+
+def top(told: Told) -> Markup:
+    """The rows of the first card."""
+    rows: list[tuple[str, Sequence[Part]]] = [("What", _what(told)), ("When", _when(told))]
+    why = list(_why(told))
+    rows += [("Why", why)] if why else []
+    rows += [("Now", _now(told))]
+    load = next((session.load for session in reversed(told.sessions) if session.load), None)
+    rows += [("Users saw", users(load, told.names))] if load else []
+    rows += [("Next", list(_next(told)))]
+    return element(
+        "dl",
+        *(joined((element("dt", label), element("dd", *parts))) for label, parts in rows),
+        class_="told",
+    )
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M:%S")
+
+
+def day(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%-d %B %Y")
+
+
+def users(load: LoadMeasured, names: Names) -> list[Part]:
+    """`0 failed of 18,214 requests`, and the slowest of them."""
+    if not load.requests:
+        return [f"No request was counted: {load.counted_from or 'none was made'}."]
+    failed = element("strong", f"{load.failures:,} failed", class_="bad" if load.failures else "good")
+    p99 = f", p99 {milliseconds(load.p99_ms)}" if load.p99_ms else ""
+    times = f"p50 {milliseconds(load.p50_ms)}, p95 {milliseconds(load.p95_ms)}{p99}"
+    kinds = sorted(load.errors.items(), key=lambda item: -item[1])[:MOST_TROUBLES]
+    errors = "; ".join(f"{count:,} × {clipped(kind, 120)}" for kind, count in kinds)
+    by = ", ".join(f"{names.brief(release)} {count:,}" for release, (_, _, count) in load.answers.items())
+    tail = "".join((f" · {times}", f" · answered by {by}" if by else ""))
+    return [failed, f" of {load.requests:,} requests{tail}", *([element("p", errors, class_="bad")] if errors else [])]
+
+
+def _what(told: Told) -> list[Part]:
+    started, finished = told.started, told.last.finished
+    release = element("strong", told.names.brief(started.release) or "the release")
+    trouble = told.trouble
+    failed: list[Part] = []
+    if trouble:
+        _, found = trouble
+        step = element("strong", found.name)
+        host = element("strong", found.host)
+        said = {
+            "gate": [" did not pass the gate of ", step, " on ", host],
+            "failed": [" did not get past ", step, ", which failed on ", host],
+            "unknown": [" did not get past ", step, " on ", host, ", whose answer was lost (it may have run)"],
+        }
+        failed = [release, *said[found.how], f" ({found.step.partition('/')[0]})"]
+    reason = finished.reason.partition("\n")[0] if finished else ""
+    kept = _kept(finished.reason) if finished else ""
+    undone = [f". Everything after {kept} was undone; {kept} has no way back." if kept else ". All of it was undone."]
+    ends: dict[str, list[Part]] = {
+        "done": [release, " passed every gate and is in service."],
+        "partial": [release, " passed every gate on the hosts that were asked for (--limit)."],
+        "rolled back": [*(failed or [release, f": {reason}"]), *undone],
+        "aborted": [release, " was undone at the operator's word", f": {reason}" if reason else "", "."],
+        "mixed": [*(failed or [release, f": {reason}"]), "; and undoing it did not succeed on every host."],
+        "halted": [*(failed or [release, f": {reason}"]), "; the run stopped there, nothing was undone."],
+        "interrupted": [release, f" was stopped half way: {reason}. Nothing was undone."],
+        "tolerated": [release, f" is in service, within max_failures: {reason}."],
+        "fenced": [f"Another session took this run over: {reason}. This one changed nothing after that."],
+    }
+    unended = "the program ended or was killed without a word, or still runs."
+    return ends.get(told.verdict) or [*(failed or [release]), "; ", unended]
+
+
+def _kept(reason: str) -> str:
+    """The step at which undoing stopped, which the reason tells in its second line."""
+    found = re.search(r"^\(kept: (.+) has no way back;", reason, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _when(told: Told) -> list[Part]:
+    first, last = told.sessions[0], told.last
+    begun = f"{day(first.zero)}, {clock(first.zero)} UTC"
+    took = seconds(last.zero + last.end - first.zero)
+    parts: list[Part] = [f"Began {begun}, ended {took} later at {clock(last.zero + last.end)}."]
+    if told.trouble:
+        session, trouble = told.trouble
+        at = element("strong", clock(session.zero + trouble.at))
+        parts = ["Failed at ", at, f" UTC, {seconds(trouble.at)} after it began. ", *parts]
+    if len(told.sessions) > 1:
+        parts.append(f" In {counted(len(told.sessions), 'session')}: it was taken up again.")
+    return parts
+
+
+def _why(told: Told) -> Iterator[Part]:
+    main = told.trouble[1] if told.trouble else None
+    troubles = [trouble for session in told.sessions for trouble in session.troubles]
+    ordered = sorted(troubles, key=lambda trouble: trouble is not main)
+    for trouble in ordered[:MOST_TROUBLES]:
+        first = trouble.cause.strip().partition("\n")[0] or trouble.how
+        heads = [f"{probe}: {detail}" for probe, detail in trouble.looks.items()] or [first]
+        for head in heads[:MOST_LOOKS]:
+            yield element("p", f"{trouble.host} · {trouble.name} ", element("code", clipped(head, 400)), class_="why")
+        if trouble.cause.strip() != heads[0]:
+            block = element("pre", clipped(trouble.cause.strip("\n"), MOST_CAUSE), tabindex=0)
+            yield element("details", element("summary", f"All that {trouble.host} had to say"), block)
+    if len(ordered) > MOST_TROUBLES:
+        yield element("p", f"… and {len(ordered) - MOST_TROUBLES} more, in the log below.")
+
+
+def _now(told: Told) -> list[Part]:
+    census = told.last.census
+    if not census:
+        return ["Nobody counted the fleet when this ended. ", _typed("status"), " does it now."]
+    verdict = element("strong", f"The fleet is {census.verdict}", class_=_tone_of(census))
+    return [verdict, ": ", "; ".join(_standings(census, told.names)), *_through(census, told.names), "."]
+
+
+def _standings(census: CensusTaken, names: Names) -> Iterator[str]:
+    """`web1 web2 run v1 and serve`, a crowd of equals in one breath."""
+    looks: dict[tuple[str, str, str], list[str]] = {}
+    for host, row in census.rows.items():
+        key = (row.get("current", ""), row.get("verdict", ""), row.get("balancer", ""))
+        looks.setdefault(key, []).append(host)
+    for (release, verdict, balancer), hosts in sorted(looks.items(), key=lambda item: -len(item[1]))[:6]:
+        many = len(hosts) > 1
+        if release in ("", "?"):
+            yield f"{named(hosts)} could not be asked"
+            continue
+        verb = ("run" if many else "runs") if verdict == "ok" else ("link to" if many else "links to")
+        held = f"{verb} {names.brief(release)}" if release != "–" else "hold no release" if many else "holds no release"
+        fine = {"ok": "", "bare": ""}.get(verdict, f", {verdict}")
+        traffic = {"serving": f" and {'serve' if many else 'serves'}", "drained": ", out of traffic"}.get(balancer, "")
+        yield f"{named(hosts)} {held}{fine}{traffic}"
+
+
+def _through(census: CensusTaken, names: Names) -> list[Part]:
+    answers = Counter(census.through_balancer)
+    total = sum(answers.values())
+    if not total:
+        return []
+    by = ", ".join(f"{count} of {total} from {names.brief(release)}" for release, count in answers.most_common(4))
+    return [f". Through the balancer {by}"]
+
+
+def _next(told: Told) -> Iterator[Part]:
+    finished = told.last.finished
+    hints = (NEXT.get(finished.verdict, ()) if finished.exit_code else ()) if finished else OPEN
+    typed: list[tuple[str, str]] = [(name, MEANS[name]) for name in hints]
+    if told.verdict == "rolled back":
+        typed = [
+            ("status", "see that it is so"),
+            ("deploy --ref …", "bring a corrected release; this one is marked bad"),
+        ]
+    elif told.verdict == "done" and told.started.strategy not in ("rollback", "restart"):
+        typed = [("rollback", "the way back, should it be needed")]
+    if not typed:
+        yield "Nothing is left to do."
+        return
+    rows = [element("li", _typed(name), " ", element("span", means, class_="dim")) for name, means in typed]
+    yield element("ul", *rows, class_="next")
+
+
+def _typed(name: str) -> Markup:
+    return element("code", f"invoke {name}", class_="typed")
+
+
+def _tone_of(census: CensusTaken) -> str:
+    return {"consistent": "good", "partial": "good", "mixed": "bad"}.get(census.verdict, "warn")
