@@ -38,6 +38,11 @@ class Progress:
         with self._lock:
             return self._ended.get(step) == 0
 
+    def is_unknown(self, step: str) -> bool:
+        """It began, and nobody knows yet how it ended."""
+        with self._lock:
+            return step in self._ended and self._ended[step] is None
+
     def tolerate(self, host: str) -> None:
         """This host failed within `max_failures`: it was undone and takes no further part."""
         with self._lock:

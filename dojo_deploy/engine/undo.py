@@ -12,7 +12,7 @@ from dojo_deploy.engine.progress import is_on_host, undo_id
 from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
 from dojo_deploy.events import StepFinished, Warned
-from dojo_deploy.plan import Lane, Stage, Step, step_id
+from dojo_deploy.plan import CONTROLLER, Lane, Stage, Step, step_id
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,20 @@ def undo(run: Run, executor: Executor) -> Undone:
 
 
 def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> None:
-    """Undoes one lane. `stay_out`: all but what would bring requests back. Raises a DojoError at the first failure."""
+    """Undoes one lane. `stay_out`: all but what would bring requests back. Raises a DojoError at the first failure.
+
+    A host that may still be at work, or would get requests again, is asked first: who does not answer is left alone.
+    """
+    if any(is_on_host(step) and run.progress.is_unknown(step_id(stage, lane, step)) for step in lane.steps):
+        _reach(run, lane.host)
     for group in _groups(run, stage, lane, stay_out=stay_out):
         if run.session.cancelled.is_set():
             raise InterruptedRunError("stopped by a signal")
         run.lease.check()
         name, last = group[-1]
         assert last.undo
+        if last.undo.brings_traffic:
+            _reach(run, lane.host)
         if is_on_host(last.undo):
             jobs = tuple(
                 job_step(undo_id(step_name), step.undo, undoes=step_name) for step_name, step in group if step.undo
@@ -124,6 +131,12 @@ def _groups(run: Run, stage: Stage, lane: Lane, *, stay_out: bool) -> Iterator[t
             group = []
     if group:
         yield tuple(group)
+
+
+def _reach(run: Run, host: str) -> None:
+    """Waits for whatever of this run still goes on there. Raises TransportError for a host that cannot be asked."""
+    if host != CONTROLLER:
+        send_job(run, host, (), {}, close=False)
 
 
 def _gate(run: Run, name: str, host: str, step: Step) -> None:
