@@ -2,107 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dojo_deploy import http1
 from dojo_deploy.balancers import nginx_files as files
 from dojo_deploy.balancers import nginx_scripts as scripts
-from dojo_deploy.command import Command
+from dojo_deploy.balancers import nginx_waits as waits
+from dojo_deploy.balancers.nginx_host import ASK_WITHIN, ENDLESS, NginxHost, Site
 from dojo_deploy.errors import BalancerError, FencedError, RefusedError
 
 if TYPE_CHECKING:
-    from dojo_deploy.interfaces import Backend, Completed, Session
+    from dojo_deploy.interfaces import Completed, Session
 
-ASK_WITHIN = 5.0
 LOCK_WITHIN = 30.0  # for other writers on the same nginx
 SCRIPT_WITHIN = 60.0  # LOCK_WITHIN and three short calls of nginx
 POLL = 0.05
-
-
-@dataclass(frozen=True)
-class Site:
-    """What is the same on each balancer host."""
-
-    scope: str
-    include: str
-    words: tuple[str, ...]
-    url: str
-    address: tuple[str, int]
-    name: str
-    pid: str
-    trusted: tuple[str, ...]
+LOSSLESS = "1.27.4"  # the first nginx with keepalive_min_timeout
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the host reported: `was` is the backend's line before, `old` are the workers of before the reload."""
+    """What the host reported.
+
+    `made` is `reload`, `flip on`, `flip off`, `unclosed` or `nothing`; `was` the rows `host up|down address slot` that
+    served; `old` the workers of before a reload; `door` was `open` or `closed`.
+    """
 
     generation: int
-    was: tuple[str, str]
+    made: str
+    was: tuple[str, ...]
     old: str
     log: str
+    door: str
 
 
-class Change:
-    """A backend's line in one nginx; `write` first. Raises BalancerError with nginx's own words."""
+class Change(NginxHost):
+    """A change of one nginx; `write` first. Raises BalancerError with nginx's own words."""
 
     def __init__(self, session: Session, host: str, site: Site) -> None:
-        self.session = session
-        self.host = host
-        self.site = site
-        self._written: Written | None = None
+        super().__init__(session, host, site)
+        self.written: Written | None = None
+        self._verb = ""
+        self._asked: tuple[str, ...] = ()
 
-    def live(self) -> files.Live:
-        """What nginx serves now. Raises BalancerError when it does not answer."""
-        try:
-            found = self.ask(files.private(self.site.scope), within=ASK_WITHIN)
-        except OSError as exc:
-            raise BalancerError(f"{self.host}: nginx does not answer at {self.site.url}: {exc}") from exc
-        return files.read_live(found.status, found.body)
-
-    def ask(self, path: str, *, within: float) -> http1.Response:
-        """One request from the balancer's own host. Raises OSError or TransportError."""
-        tunnel = self.session.shell(self.host).dial(*self.site.address, within=within)
-        return http1.fetch(tunnel, path, clock=self.session.clock, within=within, headers={"Host": self.site.name})
-
-    def write(self, verb: str, backend: Backend, pool: tuple[Backend, ...], *, force: bool = False) -> Written:
+    def write(
+        self, verb: str, asked: Sequence[str] = (), *, may_empty: bool = True, page: Mapping[str, str] | None = None
+    ) -> Written:
         """Files, test and reload; when nginx refuses, the files are as they were and it was told nothing.
 
-        Raises RefusedError for a drain that would leave no other host of `pool`, unless that is empty, and FencedError
-        when a newer run has been here.
+        `asked` are rows: `know`, `up`, `down` or `put` (down whatever the slot) and a backend, `only` (what was put up
+        so far), `spare` and a backend. Raises RefusedError for what leaves nothing known up unless that `may_empty`,
+        and FencedError when a newer run has been here.
         """
-        site = self.site
-        store, generation = self.session.lease
+        content = {"ALLOW": "", "EXEMPT": "", "HEAD": "", **(page or {})}
+        stdin = content.pop("BODY", "") if verb == "close" else "".join(f"{row}\n" for row in asked)
         env = {
-            "STORE": store,
-            "LEASE": str(generation),
-            "INCLUDE": site.include,
-            "SCOPE": site.scope,
+            **self._base(),
+            **content,
             "VERB": verb,
-            "HOST": backend.host,
-            "ADDRESS": backend.address,
-            "NOTE": f"{backend.host} {backend.slot}",
-            "LINE": files.line(backend.address, up=verb == "restore"),
-            "HTTP_LEVEL": files.http_level(site.include, site.scope, site.trusted),
-            "SERVER_LEVEL": files.server_level(site.scope),
-            "PID": site.pid,
-            "FORCE": "1" if force else "",
-            "MAY_EMPTY": "" if pool else "1",
-            "LOCK_WITHIN": f"{LOCK_WITHIN:.0f}",
+            "LIVE": str(self.live().generation) if verb == "switch" else "",
+            "LOSSLESS": LOSSLESS,
+            "PATIENCE": files.PATIENCE,
+            "HTTP_LEVEL": files.http_level(self.site.include, self.site.scope, self.site.trusted),
+            "SERVER_LEVEL": files.server_level(self.site.include, self.site.scope),
+            "FORCE": "1" if verb in ("back", "unclose") else "",
+            "MAY_EMPTY": "1" if may_empty else "",
         }
-        rows = "".join(f"{one.host} {one.address} {one.slot}\n" for one in (backend, *pool))
-        done = self.run(scripts.CHANGE, env, within=SCRIPT_WITHIN, stdin=rows.encode())
-        if done.status == scripts.WOULD_EMPTY:
-            raise RefusedError(f"{self.host}: draining {backend.host} would leave the site without a backend")
-        if done.status == scripts.FENCED:
-            raise FencedError(f"{self.host}: nginx was not changed: {_words(done)}")
-        if not done.ok:
-            raise BalancerError(f"{self.host}: {_REASONS.get(done.status, 'failed')}: {_words(done)}")
-        rest = dict(row.partition(" ")[::2] for row in done.text.splitlines())
-        was, _, address = rest["was"].partition(" ")
-        self._written = Written(int(rest["generation"]), (was, address), rest["old"], rest["log"])
-        return self._written
+        done = self._tell(scripts.CHANGE, env, stdin.encode())
+        rows = [row.partition(" ")[::2] for row in done.text.splitlines()]
+        said = {key: row for key, row in rows if key != "was"}
+        was = tuple(row for key, row in rows if key == "was")
+        old, log, door = (said.get(key, "") for key in ("old", "log", "door"))
+        self._verb, self._asked = verb, tuple(asked)
+        self.written = Written(int(said["generation"]), said["made"], was, old, log, door)
+        return self.written
+
+    def turn(self, flag: str, *, on: bool) -> bool:
+        """A flag file, there or gone: `closed`, or a generation's, by which the spare serves. Whether it was there."""
+        done = self._tell(scripts.TURN, {**self._base(), "FLAG": flag, "ON": "1" if on else ""})
+        return done.text.endswith("was 1")
+
+    def unclose(self) -> None:
+        """The maintenance page is taken down."""
+        was = self.turn("closed", on=False)
+        self.written = Written(0, "unclosed" if was else "nothing", (), "", "", "")
 
     def await_effect(self, within: float) -> None:
         """Until nginx answers by this change, or by a later one, which holds this one."""
@@ -137,52 +121,85 @@ class Change:
         """Until the workers of before the reload are gone."""
         done = self._wait(within)
         if not done.ok:
-            raise BalancerError(
-                f"{self.host}: requests by the old configuration still run after {within:g} s, in workers {done.text}",
-                hint="a larger `drain_within`, or `worker_shutdown_timeout 20s;` in nginx.conf for connections "
-                "that never end, such as websockets",
-            )
+            text = f"requests by the old configuration still run after {within:g} s, in workers {done.text}"
+            raise BalancerError(f"{self.host}: {text}", hint=ENDLESS)
 
-    def put_back(self, backend: Backend, within: float) -> None:
-        """The backend's line of before `write`, whatever nginx says to the rest of its configuration."""
-        state, address = self._required().was
-        before, up = replace(backend, address=address or backend.address), state == "up"
+    def put_back(self, within: float) -> None:
+        """What was there before `write`, whatever nginx says to the rest of its configuration."""
+        written, verb, asked = self._required(), self._verb, self._asked
+        if verb == "close" and written.door == "open":
+            self.turn("closed", on=False)
+        elif written.made == "unclosed":
+            self.turn("closed", on=True)
+        elif written.made in ("flip on", "flip off"):
+            self.turn(str(written.generation), on=written.made == "flip off")
+        elif written.made == "reload":
+            try:
+                self.write(*(("unclose", ()) if verb == "close" else ("back", _back(written.was, asked))))
+                self.await_effect(within)
+                self.await_handover(within)
+            except BalancerError:
+                # What keeps nginx from taking this may have kept it from taking what is put back.
+                if verb == "close" or not self._serves(_back(written.was, asked)):
+                    raise
+
+    def _base(self) -> dict[str, str]:
+        store, generation = self.session.lease
+        return {
+            "STORE": store,
+            "LEASE": str(generation),
+            "INCLUDE": self.site.include,
+            "SCOPE": self.site.scope,
+            "NAME": files.upstream(self.site.scope),
+            "PID": self.site.pid,
+            "LOCK_WITHIN": f"{LOCK_WITHIN:.0f}",
+        }
+
+    def _tell(self, script: str, env: Mapping[str, str], stdin: bytes = b"") -> Completed:
+        done = self.run(script, env, within=SCRIPT_WITHIN, stdin=stdin)
+        words = done.text[-2000:] or done.complaint
+        if done.status == scripts.WOULD_EMPTY:
+            raise RefusedError(f"{self.host}: this would leave the site without a backend")
+        if done.status == scripts.FENCED:
+            raise FencedError(f"{self.host}: nginx was not changed: {words}")
+        if not done.ok:
+            raise BalancerError(f"{self.host}: {_REASONS.get(done.status, 'failed')}: {words}")
+        return done
+
+    def _serves(self, rows: tuple[str, ...]) -> bool:
         try:
-            self.write("restore" if up else "put", before, (), force=True)
-            self.await_effect(within)
-            self.await_handover(within)
-        except BalancerError:
-            # What keeps nginx from taking this may have kept it from taking what is put back.
-            if not self._serves(before, up=up):
-                raise
-
-    def run(self, script: str, env: dict[str, str], *, within: float, stdin: bytes = b"") -> Completed:
-        command = Command.of("/bin/sh", "-c", script, "dojo-nginx", *self.site.words, env=env)
-        return self.session.shell(self.host).run(command, within=within, stdin=stdin)
-
-    def _serves(self, backend: Backend, *, up: bool) -> bool:
-        try:
-            return self.live().serves(backend) == up
+            up = self.live().up
         except BalancerError:
             return False
+        parts = [row.split() for row in rows]
+        return all(((host, address) in up) == (what == "up") for what, host, address, _ in parts)
 
     def _wait(self, within: float, *, accepting: str = "") -> Completed:
-        written = self._required()
-        env = {"OLD": written.old, "WITHIN": f"{within:.0f}", "ACCEPTING": accepting}
-        return self.run(scripts.WAIT, env, within=within + ASK_WITHIN)
+        env = {"OLD": self._required().old, "WITHIN": f"{within:.0f}", "ACCEPTING": accepting}
+        return self.run(waits.WAIT, env, within=within + ASK_WITHIN)
 
     def _required(self) -> Written:
-        if self._written is None:
+        if self.written is None:
             raise BalancerError(f"{self.host}: nothing was written")
-        return self._written
+        return self.written
 
     def _log(self) -> str:
-        done = self.run(scripts.EMERGENCIES, {"LOG": self._required().log}, within=ASK_WITHIN)
+        done = self.run(waits.EMERGENCIES, {"LOG": self._required().log}, within=ASK_WITHIN)
         return f"\n{done.text}" if done.text else ""
 
 
-def _words(done: Completed) -> str:
-    return done.text[-2000:] or done.complaint
+def _back(was: tuple[str, ...], asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The rows that undo `asked`: of the hosts it named, or of all if it named who alone may stay."""
+    changes = [row for verb, _, row in (one.partition(" ") for one in asked) if verb in ("up", "down", "put")]
+    named = {row.split()[0]: row for row in changes}
+    before = {parts[0]: parts for parts in (row.split() for row in was)}
+    whole = "only" in asked
+    rows = [
+        f"{'up' if state == 'up' else 'put'} {host} {address} {slot}"
+        for host, state, address, slot in before.values()
+        if whole or host in named
+    ]
+    return (*rows, *(f"put {row}" for host, row in named.items() if host not in before))
 
 
 _REASONS = {
