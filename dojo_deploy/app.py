@@ -21,6 +21,7 @@ from dojo_deploy.config import find_inventory, load_inventory, load_strategy
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
+from dojo_deploy.engine.history import runs
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.events import CensusTaken
@@ -175,7 +176,7 @@ def releases(inventory: Site = None) -> tuple[Known, ...]:
 def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
     """Runs, newest first, from the store."""
     with _opened(inventory) as session:
-        return ledger.runs(session.store)
+        return runs(session.store)
 
 
 def about(strategy: Strategy) -> str:

@@ -198,7 +198,8 @@ def _finish(
     else:
         # Last, so that a run which is aborted until then has left nothing in the record.
         remembered = executor.submit(remember, run, verdict, outcome.reason, seen, wishes.redact)
-        trail.note("finished", verdict=verdict, reason=outcome.reason)
+        code = EXIT_CODES[verdict]
+        trail.note("finished", verdict=verdict, reason=outcome.reason, exit_code=code, seconds=seconds)
         remembered.result()
         run.lease.release(closed=outcome.is_over)
     return Result(run.id, verdict, plan.release.id, outcome.reason, seconds, plan, census, load)

@@ -20,13 +20,13 @@ from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release, St
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "forget", "mark_bad", "new_run_id", "notes", "observed_as_dict", "observed_from_dict",
-    "passed", "prune", "read_artifact", "read_header", "read_record", "release_as_dict", "release_from_dict", "runs",
-    "set_live", "set_retired", "take_back", "was_pruned", "write_artifact", "write_header",
+    "Header", "Notes", "Record", "forget", "mark_bad", "new_run_id", "note_number", "notes", "observed_as_dict",
+    "observed_from_dict", "passed", "prune", "read_artifact", "read_header", "read_json", "read_record",
+    "release_as_dict", "release_from_dict", "set_live", "set_retired", "take_back", "was_pruned", "write_artifact",
+    "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
-LISTED = 50
 PRUNED = "pruned.json"
 REMEMBERED = 1000
 Value = TypeVar("Value")
@@ -73,7 +73,7 @@ class Notes:
             try:
                 self.store.put(_note_key(run, number), json.dumps(body).encode(), absent=True)
             except ConflictError as exc:
-                if _read(self.store, _note_key(run, number)).get("generation", 0) > self.generation:
+                if read_json(self.store, _note_key(run, number)).get("generation", 0) > self.generation:
                     raise FencedError(f"another session goes on with run {run}") from exc
             else:
                 return
@@ -82,7 +82,7 @@ class Notes:
         with self._lock:
             if run not in self._next:
                 known = () if self.fresh else _note_keys(self.store, run)
-                self._next[run] = max((_number_of(key) for key in known), default=0)
+                self._next[run] = max((note_number(key) for key in known), default=0)
             self._next[run] += 1
             return self._next[run]
 
@@ -100,7 +100,7 @@ def write_header(store: Store, header: Header, redact: Redactor | None = None) -
 
 def read_header(store: Store, run: str) -> Header:
     """Raises RefusedError when the store has no such run."""
-    values = _read(store, f"runs/{run}/header.json")
+    values = read_json(store, f"runs/{run}/header.json")
     if not values:
         raise RefusedError(f"the store knows no run {run}", hint="invoke history   lists those it knows")
     return _built(Header, values)
@@ -132,15 +132,22 @@ def read_artifact(store: Store, run: str, path: Path, *, sha256: str) -> bool:
 
 def notes(store: Store, run: str) -> list[Mapping[str, Any]]:
     """What sessions of `run` noted, in order: `kind`, `generation` and the note's own keys."""
-    return [_read(store, key) for key in _note_keys(store, run)]
+    return [read_json(store, key) for key in _note_keys(store, run)]
 
 
-def runs(store: Store, *, limit: int = LISTED) -> tuple[Mapping[str, Any], ...]:
-    """The newest runs first: run, at, by, strategy, release, verdict (`open`: never ended), reason."""
-    keys: dict[str, list[str]] = {}
-    for key in store.list("runs/"):
-        keys.setdefault(key.split("/")[1], []).append(key)
-    return tuple(_summary(store, run, keys[run]) for run in sorted(keys, reverse=True)[:limit])
+def note_number(key: str) -> int:
+    """Of a note's key; 0 for any other."""
+    name = key.rpartition("/")[2].removesuffix(".json")
+    return int(name) if name.isdigit() else 0
+
+
+def read_json(store: Store, key: str) -> dict[str, Any]:
+    """The object; empty when there is none. Raises StoreError when it is no JSON."""
+    found = store.get(key)
+    try:
+        return dict(json.loads(found.data)) if found else {}
+    except ValueError as exc:
+        raise StoreError(f"{key} in the store cannot be read: {exc}") from exc
 
 
 def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tuple[str, ...]:
@@ -152,7 +159,7 @@ def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tup
     runs = [run for run in sorted({key.split("/")[1] for key in keys}, reverse=True) if run != open_run]
     gone, light = runs[keep:], runs[artifacts:]
     if gone:
-        known = [*_read(store, PRUNED).get("runs", ()), *reversed(gone)]
+        known = [*read_json(store, PRUNED).get("runs", ()), *reversed(gone)]
         store.put(PRUNED, json.dumps({"runs": list(dict.fromkeys(known))[-REMEMBERED:]}).encode())
     for key in keys:
         run, _, name = key.removeprefix("runs/").partition("/")
@@ -163,7 +170,7 @@ def prune(store: Store, *, keep: int, artifacts: int, open_run: str = "") -> tup
 
 def was_pruned(store: Store, run: str) -> bool:
     """Whether the run had ended so long ago that only its id is remembered."""
-    return run in _read(store, PRUNED).get("runs", ())
+    return run in read_json(store, PRUNED).get("runs", ())
 
 
 def observed_as_dict(seen: Observed) -> dict[str, Any]:
@@ -196,41 +203,12 @@ def release_from_dict(data: Mapping[str, Any]) -> Release:
     return _built(Release, {**data, "platform": _built(Platform, data["platform"])})
 
 
-def _summary(store: Store, run: str, keys: list[str]) -> Mapping[str, Any]:
-    header = _read(store, f"runs/{run}/header.json")
-    last = max((key for key in keys if _number_of(key)), default="")
-    end = _read(store, last) if last else {}
-    ended = end.get("kind") == FINISHED
-    return {
-        "run": run,
-        "at": header.get("at", ""),
-        "by": header.get("by", ""),
-        "strategy": header.get("plan", {}).get("strategy", ""),
-        "release": header.get("release", {}).get("id", ""),
-        "verdict": end.get("verdict", "") if ended else "open",
-        "reason": end.get("reason", "") if ended else "",
-    }
-
-
 def _note_key(run: str, number: int) -> str:
     return f"runs/{run}/{number:06d}.json"
 
 
 def _note_keys(store: Store, run: str) -> tuple[str, ...]:
-    return tuple(key for key in store.list(f"runs/{run}/") if _number_of(key))
-
-
-def _number_of(key: str) -> int:
-    name = key.rpartition("/")[2].removesuffix(".json")
-    return int(name) if name.isdigit() else 0
-
-
-def _read(store: Store, key: str) -> dict[str, Any]:
-    found = store.get(key)
-    try:
-        return dict(json.loads(found.data)) if found else {}
-    except ValueError as exc:
-        raise StoreError(f"{key} in the store cannot be read: {exc}") from exc
+    return tuple(key for key in store.list(f"runs/{run}/") if note_number(key))
 
 
 def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,4 +66,4 @@ class EventTrail:
     def note(self, kind: str, **data: object) -> None:
         """Durable in the store before it returns."""
         if self._notes:
-            self._notes.note(self._run, kind, data)
+            self._notes.note(self._run, kind, {"at": utc(self._clock.now()), **data})

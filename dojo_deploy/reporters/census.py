@@ -10,13 +10,15 @@ from rich.text import Text
 
 from dojo_deploy.reporters.crowds import COLUMNS, HEADS, crowds
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import inert, named
+from dojo_deploy.reporters.text import fit, inert, named, seconds
 
 STYLES = {
     **dict.fromkeys(("consistent", "serving", "done", "ok", "passed"), "green"),
-    **dict.fromkeys(("partial", "drained", "halted", "rolled back", "aborted", "interrupted", "open"), "yellow"),
+    **dict.fromkeys(
+        ("partial", "drained", "halted", "rolled back", "aborted", "interrupted", "open", "running"), "yellow"
+    ),
     **dict.fromkeys(("mixed", "tolerated", "unknown", "sick", "wrong", "bad", "failed", "fenced"), "bold red"),
-    **dict.fromkeys(("bare", "none", "empty", "–"), "dim"),
+    **dict.fromkeys(("bare", "none", "empty", "never began", "–"), "dim"),
 }
 
 
@@ -49,22 +51,30 @@ def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str
 
 
 def history_table(runs: Iterable[Mapping[str, object]]) -> Table:
-    """Runs in the order given, a line each: run, at, strategy, release, by, verdict, reason."""
-    table = _table("run", "began, UTC", "strategy", "release", "by", "ended", "why")
+    """Runs in the order given, a line each: run, at, strategy, release, ref, by, verdict, seconds, open, reason."""
+    table = _table("run", "began, UTC", "strategy", "release", "by", "ended", "took", "why")
     for run in runs:
-        texts = {key: inert(str(run.get(key) or "")) for key in ("run", "at", "strategy", "release", "by")}
+        texts = {key: inert(str(run.get(key) or "")) for key in ("run", "at", "strategy", "release", "ref", "by")}
         verdict = str(run.get("verdict") or "open")
+        resumable = " (open)" if run.get("open") and verdict not in ("open", "running") else ""
+        took = run.get("seconds")
         reason = inert(str(run.get("reason") or "").strip().partition("\n")[0])
         table.add_row(
             Text(texts["run"].rpartition("-")[2]),
             Text(_minute(texts["at"])),
             Text(texts["strategy"]),
-            Text(texts["release"].partition("-")[0]),
+            Text(_release(texts["release"].partition("-")[0], texts["ref"])),
             Text(texts["by"].partition(" (")[0], "dim"),
-            Text(inert(verdict), _style(verdict)),
+            Text(inert(verdict) + resumable, _style(verdict)),
+            Text(seconds(took) if isinstance(took, (int, float)) else "–", "dim"),
             _rest(reason, "dim"),
         )
     return table
+
+
+def _release(short: str, ref: str) -> str:
+    """`v2 4f3a9c1`; the whole is in the JSON."""
+    return f"{fit(ref, 12)} {short[:7]}" if ref else short[:7]
 
 
 def _standing(release: Mapping[str, str]) -> Text:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 
 from dojo_deploy.clock import SystemClock
-from dojo_deploy.engine import ledger
+from dojo_deploy.engine import history, ledger
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
 from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release
@@ -210,25 +210,6 @@ def test_a_damaged_record_is_an_error_and_not_an_empty_one(store: Store) -> None
         ledger.read_record(store)
 
 
-def test_runs_are_listed_newest_first_with_their_verdicts(store: Store) -> None:
-    ids = [f"2026112{day}T000000-aaaaaa" for day in range(3)]
-    for run in ids:
-        ledger.write_header(store, replace(HEADER, run=run))
-    for run, *ends in ((ids[0], "done"), (ids[1], "interrupted", "rolled back"), (ids[2],)):
-        notes = ledger.Notes(store)
-        notes.note(run, "intent", {"step": "x"})
-        for verdict in ends:
-            notes.note(run, "finished", {"verdict": verdict, "reason": "so"})
-    got = ledger.runs(store)
-    assert [(run["run"], run["verdict"]) for run in got] == [
-        (ids[2], "open"),
-        (ids[1], "rolled back"),
-        (ids[0], "done"),
-    ]
-    assert (got[0]["by"], got[0]["strategy"], got[0]["release"]) == ("ann", "rolling", "r2")
-    assert len(ledger.runs(store, limit=2)) == 2
-
-
 def test_old_runs_are_removed_whole_but_never_an_open_one(store: Store, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     ids = [f"2026112{day}T000000-aaaaaa" for day in range(5)]
@@ -236,7 +217,7 @@ def test_old_runs_are_removed_whole_but_never_an_open_one(store: Store, tmp_path
         ledger.write_header(store, replace(HEADER, run=run))
         ledger.write_artifact(store, run, tmp_path / "a")
     assert ledger.prune(store, keep=2, artifacts=1, open_run=ids[0]) == (ids[2], ids[1])
-    assert [run["run"] for run in ledger.runs(store)] == [ids[4], ids[3], ids[0]]
+    assert [run["run"] for run in history.runs(store)] == [ids[4], ids[3], ids[0]]
     assert [key for key in store.list("runs/") if key.endswith("artifact")] == [
         f"runs/{run}/artifact" for run in (ids[0], ids[4])
     ]

@@ -160,10 +160,15 @@ def test_history_tells_how_each_run_ended() -> None:
     }
     run["at"] = "2026-11-20T10:00:00.000Z"
     failed = run | {"run": "20261120T100000-a0", "verdict": "rolled back", "reason": "web1: health 500\nlog:\n…"}
-    assert text(history_table([run | {"verdict": "open"}, failed]), width=100) == (
-        "run  began, UTC   strategy  release  by      ended        why\n"
-        "a1   11-20 10:00  rolling   4f3a9c1  ana@ci  open\n"
-        "a0   11-20 10:00  rolling   4f3a9c1  ana@ci  rolled back  web1: health 500\n"
+    failed |= {"seconds": 21.93, "ref": "v2"}
+    halted = run | {"verdict": "halted", "seconds": 61, "open": True}
+    rows = [run | {"verdict": "open", "open": True}, failed, halted, run | {"verdict": "never began"}]
+    assert text(history_table(rows), width=100) == (
+        "run  began, UTC   strategy  release     by      ended          took      why\n"
+        "a1   11-20 10:00  rolling   4f3a9c1     ana@ci  open           –\n"
+        "a0   11-20 10:00  rolling   v2 4f3a9c1  ana@ci  rolled back    21.9 s    web1: health 500\n"
+        "a1   11-20 10:00  rolling   4f3a9c1     ana@ci  halted (open)  1 m 01 s\n"
+        "a1   11-20 10:00  rolling   4f3a9c1     ana@ci  never began    –\n"
     )
 
 
@@ -176,4 +181,4 @@ def test_a_run_or_a_release_takes_one_line_of_a_narrow_terminal() -> None:
         lines = text(table).splitlines()
         assert len(lines) == 4
         assert all(len(line) <= 80 and line.endswith("…") for line in lines[1:])
-        assert "68ad716e1d" in lines[1]
+        assert "68ad716" in lines[1]
