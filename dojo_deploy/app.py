@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from dojo_deploy.clock import utc
 from dojo_deploy.conduct import (
     ReleaseOf,
     Result,
@@ -104,6 +105,24 @@ def restart(
     with _opened(inventory) as session:
         chosen = choose("restart", session.inventory, limit=limit, overrides=overrides)
         wishes = _complete(session, wishes, limit)
+        trail = EventTrail(session.clock, wishes.subscribers)
+        return conduct(session, chosen, present, wishes, trail, artifact=None, platform=False)
+
+
+def retire(inventory: Site = None, *, now: bool = False, wishes: Wishes | None = None) -> Result:
+    """Stops the colour that blue-green left standing by, when it is due, or `now`. Nothing due: nothing is done.
+
+    Raises as `deploy`; RefusedError while the live colour is not well.
+    """
+    with _opened(inventory) as session:
+        standby = ledger.read_record(session.store).standby
+        if standby is None:
+            return Result("", "nothing to do", reason="nothing stands by")
+        named = f"{standby.release or 'what was there'} stands by in {standby.slot} until {standby.until}"
+        if not now and utc(session.clock.now()) < standby.until:
+            return Result("", "nothing to do", reason=f"{named}; --now retires it before")
+        chosen = choose("retire", session.inventory, overrides={"until": standby.until})
+        wishes = _complete(session, wishes, "")
         trail = EventTrail(session.clock, wishes.subscribers)
         return conduct(session, chosen, present, wishes, trail, artifact=None, platform=False)
 

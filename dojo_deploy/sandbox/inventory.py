@@ -110,9 +110,10 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
             "blue-green": {
                 "gate": PACE["gate"],
                 "watch": "3s",
+                "settle": "10s",
                 "migrate": {"run": "npm run --silent migrate", "deadline": "60s"},
             },
-            "rollback": {"gate": PACE["gate"]},
+            "rollback": {"gate": PACE["gate"], "settle": "10s"},
             "restart": {"gate": PACE["gate"]},
         },
     }

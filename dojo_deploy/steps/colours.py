@@ -10,7 +10,7 @@ from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError
 from dojo_deploy.interfaces import Backend, Balancer
 from dojo_deploy.inventory import BLUE, GREEN, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Stage, Step, Target
-from dojo_deploy.release import Observed, Placement
+from dojo_deploy.release import Observed, Placement, Standby
 from dojo_deploy.steps import services
 
 if TYPE_CHECKING:
@@ -122,6 +122,19 @@ def live(site: Inventory, seen: Observed, *, said: str = "") -> str:
     )
 
 
+def as_live(seen: Observed, slot: str) -> Observed:
+    """What was found, with `slot` as the one that serves."""
+    sent = seen.serving.get(slot, ())
+    hosts = {name: replace(found, drained=name not in sent) for name, found in seen.hosts.items()}
+    return replace(seen, live=slot, hosts=hosts)
+
+
+def left(site: Inventory, seen: Observed) -> Standby:
+    """What stays behind; without a release where hosts had different ones, as nothing can go back to that."""
+    found = {seen.current(backend.host) for backend in site.backends(seen.live)}
+    return Standby(seen.live, found.pop() if len(found) == 1 else "")
+
+
 def backends(site: Inventory, slot: str, hosts: Sequence[str] | None = None) -> tuple[Backend, ...]:
     """The web processes of a colour, on some hosts or on all of it."""
     return tuple(backend for backend in site.backends(slot) if hosts is None or backend.host in hosts)
@@ -168,8 +181,8 @@ def start(place: Placement, seen: Observed, gate: Gate) -> Step:
 
 def look(place: Placement, gate: Gate) -> Step:
     """One look at a colour that is up: nothing is done, and what is wrong with it is found before it serves."""
-    once = replace(gate, in_a_row=1, grace=0.0, target=Target(place.host.name, place.slot, place.release))
-    return Step("look", OnHost(()), gate=replace(once, target=replace(once.target, only=idle(place).only)))  # type: ignore[type-var]
+    target = Target(place.host.name, place.slot, place.release, only=idle(place).only)
+    return Step("look", OnHost(()), gate=replace(gate, in_a_row=1, grace=0.0, target=target))
 
 
 def switch(site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> Stage:
@@ -180,6 +193,12 @@ def switch(site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[B
     return Stage("switch", (Lane(CONTROLLER, (there, proven)),), undone_first=True)
 
 
-def settle(site: Inventory, within: float) -> Stage:
-    """Older connections end; nobody waits for them but who reads of it."""
-    return Stage("settle", (Lane(CONTROLLER, (Step("settle", Settle(site.balancer, within)),)),))
+def settle(site: Inventory, within: float, *, needed: bool = False) -> Stage:
+    """Older connections end. Not `needed`: nobody waits for them but who reads of it."""
+    return Stage("settle", (Lane(CONTROLLER, (Step("settle", Settle(site.balancer, within, needed=needed)),)),))
+
+
+def retire(place: Placement) -> Step:
+    """A colour that serves nobody is stopped; its release stays on the host, as any other."""
+    commands = (*services.stop(place), services.unlink(place))
+    return Step("retire", OnHost(commands), deadline=services.patience(place))

@@ -11,6 +11,7 @@ from dojo_deploy.steps.smoke import Smoke
 from dojo_deploy.steps.workers import Workers
 from dojo_deploy.strategies.blue_green import BlueGreen
 from dojo_deploy.strategies.restart import Restart
+from dojo_deploy.strategies.retire import Retire
 from dojo_deploy.strategies.rollback import Rollback
 from dojo_deploy.strategies.rolling import Rolling
 
@@ -18,9 +19,10 @@ KINDS = {
     "blue-green": "dojo_deploy.strategies.blue_green:BlueGreen",
     "rolling": "dojo_deploy.strategies.rolling:Rolling",
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
+    "retire": "dojo_deploy.strategies.retire:Retire",
     "restart": "dojo_deploy.strategies.restart:Restart",
 }
 
 __all__ = [
-    "KINDS", "Bake", "BlueGreen", "Hook", "Migrate", "Restart", "Rollback", "Rolling", "Smoke", "Workers",
+    "KINDS", "Bake", "BlueGreen", "Hook", "Migrate", "Restart", "Retire", "Rollback", "Rolling", "Smoke", "Workers",
 ]  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import BLUE, GREEN, Backend, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Plan, Stage, Step, Target
-from dojo_deploy.release import Observed, Placement, Release, Standby
+from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import bringing, colours, database, hooks, smoke, traffic, workers
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
@@ -57,7 +58,7 @@ class BlueGreen:
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError: the live colour is not known for certain, or a host cannot take the release."""
         live = colours.live(site, seen, said=self.live)
-        seen = replace(seen, live=live) if live else seen
+        seen = colours.as_live(seen, live) if live else seen
         slot = colours.other(live) if live else seen.live
         new = self._places(site, slot, release.id)
         bringing.refuse_unfit(new, release, seen)
@@ -70,7 +71,7 @@ class BlueGreen:
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, new),
-            standby=_standby(site, seen, live),
+            standby=colours.left(site, seen) if live else None,
             keep_for=self.keep_old_for if live else 0.0,
         )
 
@@ -83,7 +84,7 @@ class BlueGreen:
             for place in (self._places(site, live, "") if live else ())
             if seen.hosts[place.host.name].current.get(live)
         )
-        around = lambda phase, when: hooks.stages(self.hooks, phase, when, new)  # noqa: E731
+        around = partial(hooks.stages, self.hooks, places=new)
         yield from (*around("run", "before"), *around("prepare", "before"))
         yield _each("prepare", new, lambda place: (bringing.bring(place, release, seen),))
         yield from (*around("prepare", "after"), *around("migrate", "before"))
@@ -110,12 +111,11 @@ class BlueGreen:
         if serving:
             yield colours.switch(site, release.id, colours.backends(site, slot), serving)
             return
-        answers = lambda place: self.gate.at(  # noqa: E731
-            Target(place.host.name, slot, release.id, via="balancer"), probes=("health",)
-        )
-        yield _each(
-            "restore", new, lambda place: (traffic.restore(site, place.host, slot, gate=answers(place), served=False),)
-        )
+        lanes = []
+        for place in new:
+            answers = self.gate.at(Target(place.host.name, slot, release.id, via="balancer"), probes=("health",))
+            lanes.append(Lane(place.host.name, (traffic.restore(site, place.host, slot, gate=answers, served=False),)))
+        yield Stage("restore", tuple(lanes))
 
     def _watch(self, new: tuple[Placement, ...]) -> Stage:
         """Nothing is done: straight at each host, and as users see it, the gate has to go on holding."""
@@ -133,14 +133,6 @@ class BlueGreen:
 def _each(name: str, places: tuple[Placement, ...], steps: Callable[[Placement], tuple[Step, ...]]) -> Stage:
     lanes = [Lane(place.host.name, steps(place)) for place in places]
     return Stage(name, tuple(lane for lane in lanes if lane.steps))
-
-
-def _standby(site: Inventory, seen: Observed, live: str) -> Standby | None:
-    """What the run leaves behind; without a release where hosts had different ones, as nothing can go back to that."""
-    if not live:
-        return None
-    found = {seen.hosts[one.host].current.get(live, "") for one in site.backends(live)}
-    return Standby(live, found.pop() if len(found) == 1 else "")
 
 
 def _gives_up(seen: Observed, slot: str) -> tuple[str, ...]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Gate, Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import hooks, services
+from dojo_deploy.steps import colours, hooks, services
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake, Rollout, switch, unhealthy_first
+from dojo_deploy.steps.workers import Workers
+from dojo_deploy.strategies.switch_back import SwitchBack
 
 
 @dataclass(frozen=True)
 class Rollback:
     """Per batch: drain → switch → gate → restore, to the last release that passed its gates, or to `--to`.
 
-    Faster than a deployment on purpose: everything is on the hosts, and the release has served before.
+    Faster than a deployment on purpose: everything is on the hosts, and the release has served before. Fastest, while
+    blue-green's old colour stands by with that release: then the traffic is switched back, and `batches` and `bake`
+    mean nothing. What is left stands by for `keep_old_for` seconds, to be looked at.
     """
 
     release: ClassVar[str] = "earlier"
@@ -26,16 +30,24 @@ class Rollback:
     batches: tuple[int | str, ...] = (1, "100%")
     gate: Gate = Gate()
     bake: Bake = Bake(first=0.0)
+    settle: float = 30.0
+    keep_old_for: float = 3600.0
+    workers: Workers = Workers()
     hooks: tuple[Hook, ...] = ()
     on_failure: str = "rollback"
     on_interrupt: str = "halt"
     limit: str = ""
 
     def __post_init__(self) -> None:
-        hooks.refuse_phases(self.hooks, ("run", "batch", "finish"))
+        hooks.refuse_phases(self.hooks, ("run", "batch", "switch", "finish"))
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError, before any change, when a host does not hold the release."""
+        if seen.standby and not self.limit:
+            back = SwitchBack(self.gate, self.workers, self.hooks, self.settle, self.keep_old_for)
+            seen = colours.as_live(seen, colours.live(site, seen) or seen.live)
+            if back.fits(site, release, seen):
+                return self._ended(back.plan(site, release, seen), site)
         hosts = unhealthy_first(site.select(self.limit), seen, seen.live)
         lacking = [host.name for host in hosts if release.id not in seen.hosts[host.name].releases]
         if lacking:
@@ -54,7 +66,7 @@ class Rollback:
             change=lambda place: (switch(seen, place, self.gate),),
         )
         finish = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
-        return Plan(
+        plan = Plan(
             "rollback",
             release,
             (
@@ -67,6 +79,13 @@ class Rollback:
             ),
             slot=seen.live,
             notes=rollout.notes(self.batches),
+        )
+        return self._ended(plan, site)
+
+    def _ended(self, plan: Plan, site: Inventory) -> Plan:
+        places = tuple(Placement(host, plan.slot, plan.release.id, site.app) for host in site.select(self.limit))
+        return replace(
+            plan,
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),

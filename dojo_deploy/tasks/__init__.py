@@ -1,6 +1,6 @@
 """The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
 
-changes   deploy, rollback, restart, resume, abort
+changes   deploy, rollback, restart, retire, resume, abort
 reports   status, releases, history
 sandbox   sandbox.up, sandbox.status, sandbox.down
 """
@@ -13,6 +13,7 @@ namespace = Collection(
     changes.deploy,
     changes.rollback,
     changes.restart,
+    changes.retire,
     changes.resume,
     changes.abort,
     reports.status,

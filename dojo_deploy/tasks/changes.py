@@ -142,6 +142,29 @@ def restart(
     )
 
 
+@command("now", "inventory", "dry_run", "json", "verbose")
+def retire(
+    context: Context,
+    now: bool = False,
+    inventory: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Stop the standby that blue-green left, once it is due.
+
+    For cron and CI: ends 0 when nothing is due, 10 while what serves is not well.
+    """
+    from dojo_deploy import app
+
+    if is_dry(context, dry_run):
+        _show(inventory, "retire", json=json)
+        return
+    _change(
+        lambda site, wishes: app.retire(site, now=now, wishes=wishes), inventory, load=False, json=json, verbose=verbose
+    )
+
+
 @command("inventory", "json", "verbose")
 def resume(context: Context, inventory: str = "", json: bool = False, verbose: bool = False) -> None:
     """Go on with the run that never ended.
@@ -186,8 +209,9 @@ def _change(run: Run, inventory: str, *, load: bool | None, json: bool, verbose:
             result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate, restore=reporter.close))
         finally:
             reporter.close()
-    if not result.run and not json:
-        print("nothing is open: no run to resume or to abort")
+    if not result.run:
+        said = result.reason or "nothing is open: no run to resume or to abort"
+        print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
     if result.exit_code:
         raise Exit(code=result.exit_code)
 

@@ -16,6 +16,7 @@ HELP = {
     "ref": "what to build: branch, tag or commit; default: the tip of the default branch",
     "artifact": "take this .tar.gz of CI's instead of building",
     "to": "release to go back to: id, commit or ref; default: the last one that passed its gates",
+    "now": "before it is due",
     "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
     "dry-run": "print what would be done, and change nothing",
     "json": "JSON instead of text",

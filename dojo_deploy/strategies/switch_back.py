@@ -1,0 +1,66 @@
+"""Switch-back: the standby gets all traffic again. No build, no restart: a look, a switch, and the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Gate, Lane, Plan, Stage
+from dojo_deploy.release import Observed, Placement, Release
+from dojo_deploy.steps import colours, hooks, services, workers
+from dojo_deploy.steps.hooks import Hook
+from dojo_deploy.steps.workers import Workers
+
+
+@dataclass(frozen=True)
+class SwitchBack:
+    """Look at the standby → switch → hand over workers, the other way round. What is left becomes the standby."""
+
+    gate: Gate
+    workers: Workers
+    hooks: tuple[Hook, ...]
+    settle: float
+    keep_old_for: float
+
+    def fits(self, site: Inventory, release: Release, seen: Observed) -> bool:
+        """Whether `release` is the standby, and is up on every host of its colour."""
+        standby = seen.standby
+        return (
+            standby is not None
+            and (standby.release, standby.slot) == (release.id, colours.other(seen.live))
+            and colours.is_up(site, seen, standby.slot, release.id)
+        )
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        """`seen` with the colour that serves as its live one."""
+        slot = colours.other(seen.live)
+        new, old = _places(site, slot, seen), _places(site, seen.live, seen)
+        stages = tuple(self._stages(site, release, seen, new, old))
+        standby = colours.left(site, seen)
+        return Plan(
+            "rollback", release, stages, slot=slot, notes=seen.warnings, standby=standby, keep_for=self.keep_old_for
+        )
+
+    def _stages(
+        self, site: Inventory, release: Release, seen: Observed, new: tuple[Placement, ...], old: tuple[Placement, ...]
+    ) -> Iterator[Stage]:
+        around = partial(hooks.stages, self.hooks, places=new)
+        serving = colours.backends(site, seen.live, seen.serving[seen.live])
+        yield from around("run", "before")
+        yield Stage("look", tuple(Lane(place.host.name, (colours.look(place, self.gate),)) for place in new))
+        yield from around("switch", "before")
+        yield colours.switch(site, release.id, colours.backends(site, new[0].slot), serving)
+        yield from workers.hand_over(old, new, self.workers, self.gate, leaving=True)
+        yield colours.settle(site, self.settle)
+        yield from (*around("switch", "after"), *around("finish", "before"))
+        saved = tuple(Lane(place.host.name, steps) for place in new if (steps := services.save(place)))
+        yield from (Stage("finish", saved),) if saved else ()
+        yield from (*around("finish", "after"), *around("run", "after"))
+
+
+def _places(site: Inventory, slot: str, seen: Observed) -> tuple[Placement, ...]:
+    """Where something lies in a colour."""
+    found = {one.host: seen.hosts[one.host].current.get(slot, "") for one in site.backends(slot)}
+    return tuple(Placement(site.hosts[host], slot, release, site.app) for host, release in found.items() if release)
