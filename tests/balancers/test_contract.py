@@ -9,23 +9,27 @@ import pytest
 
 from dojo_deploy.balancers import KINDS, shorthand
 from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.interfaces import Backend, Balancer
+from dojo_deploy.interfaces import Backend, Balancer, Page
 
 from .local import LocalSession, RunningNginx, Upstream, inventory, pool
 
 Site = tuple[Balancer, LocalSession, tuple[Backend, ...]]
 
 
-@pytest.fixture(params=sorted(KINDS))
-def site(request: pytest.FixtureRequest, nginx: RunningNginx, upstreams: list[Upstream]) -> Site:
-    if request.param == "nginx":
-        nginx.start()
+@pytest.fixture(params=[*sorted(KINDS), "nginx of Debian"])
+def site(request: pytest.FixtureRequest, upstreams: list[Upstream]) -> Site:
+    def started(name: str) -> Balancer:
+        running: RunningNginx = request.getfixturevalue(name)
+        running.start()
+        return running.settings("shop-test")
+
     makers: dict[str, Callable[[], Balancer]] = {
-        "nginx": lambda: nginx.settings("shop-test"),
+        "nginx": lambda: started("nginx"),
+        "nginx of Debian": lambda: started("old_nginx"),
         "none": lambda: _class("none")(),
     }
     balancer = makers[request.param]()
-    assert type(balancer) is _class(request.param)
+    assert type(balancer) is _class(request.param.split()[0])
     return balancer, LocalSession(inventory("shop", balancer)), pool(upstreams)
 
 
@@ -85,6 +89,80 @@ def test_warnings_are_words_about_a_balancer_host(site: Site) -> None:
     warnings = balancer.warnings(session)
     assert all(text.startswith("lb1: ") for text in warnings)
     assert bool(warnings) == balancer.can_drain  # this nginx has no worker_shutdown_timeout
+
+
+def test_serving_is_read_of_any_slot(site: Site, greens: list[Upstream]) -> None:
+    balancer, session, blue = site
+    green = pool(greens, "green")
+    for backend in blue[:2]:
+        balancer.restore(session, backend, blue)
+    expected = set(blue[:2]) if balancer.can_drain else {*blue, *green}
+    assert balancer.serving(session, (*blue, *green)) == expected
+
+
+def test_a_switch_there_and_back_and_there_is_read_back_and_repeatable(site: Site, greens: list[Upstream]) -> None:
+    balancer, session, blue = site
+    green = pool(greens, "green")
+    if not balancer.can_switch:
+        with pytest.raises(RefusedError, match="no balancer"):
+            balancer.switch(session, green, blue)
+        return
+    for to, away, release in ((blue, green, "r1"), (green, blue, "r2"), (blue, green, "r1"), (green, blue, "r2")):
+        for _ in range(2):
+            balancer.switch(session, to, away)
+            assert balancer.serving(session, (*blue, *green)) == set(to)
+        answers = [balancer.answer(session, "/health") for _ in range(9)]
+        assert {answer.release for answer in answers if answer} == {release}
+        assert {answer.upstream for answer in answers if answer} <= {backend.address for backend in to}
+    balancer.settle(session, 20.0)
+    with pytest.raises(RefusedError):
+        balancer.switch(session, (), green)
+    assert balancer.serving(session, (*blue, *green)) == set(green)
+
+
+def test_a_host_is_drained_and_restored_after_a_switch_as_before(site: Site, greens: list[Upstream]) -> None:
+    balancer, session, blue = site
+    green = pool(greens, "green")
+    if not balancer.can_switch:
+        return
+    balancer.switch(session, blue, green)
+    balancer.switch(session, green, blue)
+    balancer.drain(session, green[0], green)
+    assert balancer.serving(session, (*blue, *green)) == set(green[1:])
+    balancer.restore(session, green[0], green)
+    assert balancer.serving(session, (*blue, *green)) == set(green)
+
+
+def test_a_page_closes_and_opens_the_site_and_can_be_read_back(site: Site) -> None:
+    balancer, session, backends = site
+    page = Page(body="<p>back soon: $5 'and' \"more\"\n", content_type="text/html; charset=utf-8", exempt=("/health",))
+    balancer.open(session)
+    assert not balancer.closed(session)
+    if not balancer.can_switch:
+        with pytest.raises(RefusedError, match="no balancer"):
+            balancer.close(session, page)
+        return
+    for backend in backends:
+        balancer.restore(session, backend, backends)
+    for _ in range(2):
+        balancer.close(session, page)
+        assert balancer.closed(session)
+        shown, through = balancer.answer(session, "/"), balancer.answer(session, "/health")
+        assert shown and (shown.status, shown.body, shown.upstream) == (503, page.body.encode(), "")
+        assert through and (through.status, through.release) == (200, "r1")
+    balancer.settle(session, 20.0)
+    for _ in range(2):
+        balancer.open(session)
+        assert not balancer.closed(session)
+        answer = balancer.answer(session, "/")
+        assert answer and (answer.status, answer.release) == (200, "r1")
+
+
+def test_a_preview_of_a_switch_names_who_will_serve(site: Site) -> None:
+    balancer, _, backends = site
+    lines = "\n".join(balancer.preview("switch", *backends))
+    assert all(backend.address in lines for backend in backends) == balancer.can_switch
+    assert bool(balancer.preview("close")) == bool(balancer.preview("open")) == balancer.can_switch
 
 
 def test_one_word_names_a_balancer() -> None:
