@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from dojo_deploy import app
 from dojo_deploy.sandbox import repository, toolchain
 from dojo_deploy.sandbox.layout import Layout, cache
 from tests.e2e.fleet import Fleet
@@ -28,6 +29,8 @@ NUMBERS = {"web1": 11, "web2": 12, "web3": 13, "lb1": 21, "db1": 31}
 DISKS = {"web1": 192, "web2": 192, "web3": 192, "lb1": 16, "db1": 256}  # MiB
 PORTS = {"blue": 3000, "green": 3001, "proof": 3002}
 ASK_WITHIN = 3.0
+REFS = ("v1", "v2")
+ANEW = {"batches": '["100%"]', "prove": "off"}
 
 
 @dataclass
@@ -67,6 +70,42 @@ class Bed:
         for machine in self.machines.values():
             machine.plug_in()
             machine.thaw()
+            machine.run("kill -0 $(cat /run/sshd.pid) 2>/dev/null || /usr/sbin/sshd -E /var/log/sshd.log")
+
+    def settle(self) -> str:
+        """One of v1 and v2 on every host, serving, and no run open. Which of them it is: what was there, if it was."""
+        if (holder := app.holder(self.fleet.inventory)) and holder.open:
+            app.abort(self.fleet.inventory)
+        for ref in REFS:
+            if self.troubles(ref) == []:
+                return ref
+        result = self.fleet.deploy(REFS[0], overrides=ANEW)
+        assert result.verdict == "done" and self.troubles(REFS[0]) == [], f"{result.reason} {self.troubles(REFS[0])}"
+        return REFS[0]
+
+    def serving(self) -> str:
+        """Which of v1 and v2 all hosts have; `settle` comes first."""
+        return next(ref for ref in REFS if set(self.answers().values()) == {self.fleet.release(ref)})
+
+    def troubles(self, ref: str) -> list[str]:
+        """What is wrong with a bed that should serve `ref` from every host, with no run open; empty: nothing is."""
+        release = self.fleet.release(ref)
+        if not release:
+            return [f"{ref} was never deployed"]
+        found = [f"{name} answers {what}" for name, what in self.answers().items() if what != release]
+        through = self.through()
+        found += [] if set(through) == {release} else [f"through the balancer: {dict(through)}"]
+        census = self.fleet.census()
+        found += [f"{name}: {row}" for name, row in census.rows.items() if row["current"] != release]
+        found += [] if census.verdict == "consistent" else [f"census {census.verdict}: {dict(census.rows)}"]
+        holder = app.holder(self.fleet.inventory)
+        found += [f"lock: {holder}"] if holder is None or holder.open or holder.state != "released" else []
+        for name in WEB:
+            left = self.machines[name].run(
+                "cd /srv/tcgdojo; grep -L closed .dojo/fence || :; ls -d releases/*.partial* || :"
+            )
+            found += [f"{name}: left {left}"] if left else []
+        return found
 
     def answer(self, name: str, *, port: int = PORTS["blue"]) -> str:
         """The release that a host's application answers with, asked on the host itself; or why there is none."""
@@ -74,6 +113,12 @@ class Bed:
 
     def answers(self) -> dict[str, str]:
         return {name: self.answer(name) for name in WEB if name in self.machines}
+
+    def counted(self) -> dict[str, int]:
+        """How often the step of `story.counting` ran on each host since it was asked last."""
+        file = "/srv/tcgdojo/counted"
+        line = f"touch {file}; wc -l <{file}; rm {file}"
+        return {name: int(self.machines[name].run(line)) for name in WEB}
 
     def through(self, requests: int = 20) -> Counter[str]:
         """Which releases answer through the balancer, over a fresh connection each."""
@@ -180,8 +225,9 @@ def _document(bed: Bed) -> dict[str, Any]:
             "user": USER,
             "key": str(folder / "id"),
             "known_hosts": str(folder / "known_hosts"),
-            "connect_within": "5s",
-            "dead_after": "5s",
+            "connect_within": "4s",
+            "dead_after": "4s",
+            "reach_within": "6s",
         },
         "strategies": {
             "rolling": {

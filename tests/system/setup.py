@@ -102,7 +102,8 @@ SITE = f"""\
             proxy_set_header Connection "";
             proxy_set_header Host $host;
             proxy_next_upstream error timeout;
-            proxy_connect_timeout 2s;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 2s;
         }}
     }}
 """

@@ -1,0 +1,116 @@
+"""One run on the bed, with something done to a host at a chosen moment, and what is found afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dojo_deploy import app
+from dojo_deploy.conduct import Result, Wishes
+from dojo_deploy.events import Event, OutputWritten, StepFinished, Warned
+from tests.e2e.fleet import Fleet
+
+OTHER = {"v1": "v2", "v2": "v1"}
+# What is tested here is what a fault does, and not how patient a gate is.
+QUICK = {
+    "batches": '[1, "100%"]',
+    "order": "inventory",
+    "prove": "off",
+    "bake.first": "0s",
+    "gate.every": "100ms",
+    "gate.in_a_row": "2",
+    "gate.grace": "2s",
+    "gate.within": "10s",
+}
+HERE = "here it is"
+
+Moment = Callable[[Event], bool]
+
+
+@dataclass
+class Story:
+    """A run that ended: what came of it, everything it told, and how long it took in seconds."""
+
+    result: Result
+    events: list[Event] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def outcome(self, step: str) -> str:
+        """How a step ended, as told last; empty if it did not."""
+        return next((event.outcome for event in reversed(self.of(StepFinished)) if event.step == step), "")
+
+    @property
+    def warnings(self) -> str:
+        return "\n".join(event.text for event in self.of(Warned))
+
+    @property
+    def ended(self) -> tuple[str, int]:
+        return self.result.verdict, self.result.exit_code
+
+
+def deploying(
+    fleet: Fleet,
+    ref: str,
+    *acts: tuple[Moment, Callable[[], object]],
+    strategy: str = "rolling",
+    probe: float = 0.0,
+    hooks: list[dict[str, Any]] | None = None,
+    **overrides: str,
+) -> Story:
+    """Deploys `ref`; each act is done once, at its moment, in the thread that tells of it: the run waits for it."""
+    events: list[Event] = []
+    left = list(acts)
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        for act in [act for act in left if act[0](event)]:
+            left.remove(act)
+            act[1]()
+
+    values: Mapping[str, str] = {
+        **QUICK,
+        **({"hooks": json.dumps(hooks)} if hooks else {}),
+        **{key.replace("__", "."): value for key, value in overrides.items()},
+    }
+    started = time.monotonic()
+    result = app.deploy(
+        fleet.inventory,
+        strategy,
+        ref=ref,
+        overrides=values,
+        wishes=Wishes(subscribers=(watch,), probe_rate=probe),
+    )
+    story = Story(result, events, time.monotonic() - started)
+    assert not left, f"{len(left)} moments never came: {result.reason}"
+    return story
+
+
+def at(kind: type[Event], **values: Any) -> Moment:
+    """The first event of that kind and with those values."""
+    return lambda event: isinstance(event, kind) and all(getattr(event, key) == one for key, one in values.items())
+
+
+def within(host: str) -> Moment:
+    """The middle of the step that `counting` puts before each switch."""
+    return lambda event: isinstance(event, OutputWritten) and event.host == host and event.line == HERE
+
+
+def counting(seconds: float = 1.5, deadline: str = "60s") -> list[dict[str, Any]]:
+    """A step before each host's switch, which must not run twice: it says where it is, waits, and then counts."""
+    return [
+        {
+            "name": "count",
+            "phase": "batch",
+            "when": "before",
+            "on": "each",
+            "run": f'echo "$RELEASE" >> "$SHARED_DIR/../counted"; echo {HERE}; sleep {seconds}; echo counted; exit 0',
+            "idempotent": False,
+            "deadline": deadline,
+        }
+    ]
