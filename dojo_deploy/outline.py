@@ -46,13 +46,13 @@ def rows(plan: Plan, *, commands: bool) -> Iterator[str]:
             yield ""
         yield from _stage(stage, told, commands=commands)
     if plan.after_failure:
-        yield f"{INDENT}after a failure, once everything is undone:"
+        yield f"{INDENT}after a failure, once it is undone, halted or left out:"
         for stage in plan.after_failure:
             yield from _stage(stage, told, commands=commands)
 
 
 def _stage(stage: Stage, told: Told, *, commands: bool) -> Iterator[str]:
-    yield INDENT + stage.name
+    yield INDENT + stage.name + ("" if stage.decides else " (a failure here undoes nothing)")
     for lane in stage.lanes:
         yield INDENT * 2 + lane.host
         for step in lane.steps:

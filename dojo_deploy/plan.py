@@ -112,13 +112,17 @@ class Lane:
 class Stage:
     """Lanes side by side. `tolerant`: a failed lane counts against `max_failures` instead of ending the run.
 
-    `undone_first`: users are better off at once without it; until it is undone nothing else may be.
+    `undone_first`: users are better off at once without it; until it is undone nothing else may be. `phase`: whose
+    `on_failure` hooks a failure here calls, beside those of the whole run. `decides`: without it a failure here is
+    told, and neither undoes anything nor keeps away the stages behind it.
     """
 
     name: str
     lanes: tuple[Lane, ...]
     tolerant: bool = False
     undone_first: bool = False
+    phase: str = "run"
+    decides: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class Plan:
     max_failures: int = 0
     on_failure: str = "rollback"  # or "halt"
     on_interrupt: str = "halt"  # or "rollback"
-    after_failure: tuple[Stage, ...] = ()  # hooks, once everything has been undone
+    after_failure: tuple[Stage, ...] = ()  # `on_failure` hooks, once the failure was dealt with
     standby: Standby | None = None  # what is left beside `slot`, for `keep_for` seconds from the end of the run
     keep_for: float = 0.0
     retires: str = ""  # the slot that is no standby any more
@@ -191,7 +195,8 @@ def step_id(stage: Stage, lane: Lane, step: Step) -> str:
 def _stage_as_dict(stage: Stage) -> dict[str, object]:
     lanes = [{"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes]
     first = {"undone_first": True} if stage.undone_first else {}
-    return {"name": stage.name, "tolerant": stage.tolerant, **first, "lanes": lanes}
+    about = {"tolerant": stage.tolerant, "phase": stage.phase, "decides": stage.decides, **first}
+    return {"name": stage.name, **about, "lanes": lanes}
 
 
 def _as_dict(step: Step) -> dict[str, object]:

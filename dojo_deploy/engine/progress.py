@@ -15,10 +15,13 @@ class Progress:
     A step that began and did not end may have done nothing, part or all of its work.
     """
 
-    def __init__(self, ended: Mapping[str, int | None] | None = None, *, tolerated: Iterable[str] = ()) -> None:
+    def __init__(
+        self, ended: Mapping[str, int | None] | None = None, *, tolerated: Iterable[str] = (), failed_in: str = ""
+    ) -> None:
         self._lock = threading.Lock()
         self._ended = dict(ended or {})
         self._tolerated = set(tolerated)
+        self._failed_in = failed_in
         self._closed: set[str] = set()
         self._looks: dict[str, HostSeen] = {}
 
@@ -52,6 +55,16 @@ class Progress:
     def tolerated(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self._tolerated)
+
+    @property
+    def failed_in(self) -> str:
+        """The phase whose failure is undone; empty when it is undone for another reason."""
+        with self._lock:
+            return self._failed_in
+
+    def fail_in(self, phase: str) -> None:
+        with self._lock:
+            self._failed_in = phase
 
     def close(self, host: str) -> None:
         """The host knows that this run has ended there."""

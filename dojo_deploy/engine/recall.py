@@ -39,7 +39,7 @@ def recall(
                 raise
             mine = [name for name, _, lane, step in plan.steps() if lane.host == host and is_on_host(step)]
             ended.update(dict.fromkeys(mine))
-    tolerated = []
+    tolerated, failed_in = [], ""
     for note in notes:
         if note["kind"] == "intent":
             ended.setdefault(str(note["step"]), None)
@@ -47,7 +47,9 @@ def recall(
             ended[str(note["step"])] = 0
         elif note["kind"] == "tolerated":
             tolerated.append(str(note["host"]))
-    return Progress(ended, tolerated=tolerated)
+        elif note["kind"] == "undo":
+            failed_in = failed_in or str(note.get("phase", ""))
+    return Progress(ended, tolerated=tolerated, failed_in=failed_in)
 
 
 def _record(session: Session, host: str, run: str, patience: float) -> Mapping[str, int | None]:

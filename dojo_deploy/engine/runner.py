@@ -14,6 +14,7 @@ from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage
 
 SIGNALLED = "stopped by a signal"
+ENDING = ("fenced", "interrupted")  # outcomes that end a run in any stage
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,21 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
     except DojoError as exc:
         return _undo(run, executor, f"a host within max_failures could not be undone: {exc}", seconds)
     closing = _last_stages(run.plan.stages)
+    told: list[str] = []
     for number, stage in enumerate(run.plan.stages):
         if number < skip:
             continue
         failed = _run_stage(run, stage, executor, closing, seconds)
+        if not stage.decides:
+            told += [_reason(result) for result in failed if result.outcome not in ENDING]
+            failed = [result for result in failed if result.outcome in ENDING]
         if failed:
-            return _after_failure(run, executor, failed, seconds)
+            return _after_failure(run, executor, stage, failed, seconds)
     if run.progress.tolerated:
         lost = ", ".join(sorted(run.progress.tolerated))
-        return Outcome("tolerated", f"{lost} failed, undone and left out of the balancer", {}, seconds)
-    return Outcome("done", stage_seconds=seconds)
+        _call_hooks(run, executor, *_phases_of_tolerated(run))
+        told.insert(0, f"{lost} failed, undone and left out of the balancer")
+    return Outcome("tolerated" if run.progress.tolerated else "done", "\n".join(told), {}, seconds)
 
 
 def _finish_tolerated(run: Run) -> None:
@@ -86,6 +92,9 @@ def _run_stage(
     within_budget = len(run.progress.tolerated) + len(failed) <= run.plan.max_failures
     if stage.tolerant and failed and within_budget and all(result.outcome == "failed" for result in failed):
         failed = _tolerate(run, stage, failed, executor)
+    if not stage.decides:
+        for result in failed:
+            run.trail.emit(Warned(text=f"all gates had passed, so this undoes nothing: {_reason(result)}"))
     seconds[stage.name] = round(clock.monotonic() - started, 3)
     run.trail.emit(StageFinished(stage=stage.name, seconds=seconds[stage.name], ok=not failed))
     return failed
@@ -94,7 +103,7 @@ def _run_stage(
 def _lane(run: Run, stage: Stage, lane: Lane, closing: bool) -> LaneResult:
     result = run_lane(run, stage, lane, closing=closing)
     budget = run.plan.max_failures - len(run.progress.tolerated)
-    if not result.ok and not (stage.tolerant and budget > 0):
+    if not result.ok and stage.decides and not (stage.tolerant and budget > 0):
         run.stopping.set()
     return result
 
@@ -117,9 +126,11 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
     return worse
 
 
-def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], seconds: dict[str, float]) -> Outcome:
+def _after_failure(
+    run: Run, executor: Executor, stage: Stage, failed: list[LaneResult], seconds: dict[str, float]
+) -> Outcome:
     first = next((result for result in failed if result.outcome not in ("stopped", "interrupted")), failed[0])
-    reason = first.detail if first.detail.startswith(first.step) else f"{first.step}: {first.detail}".strip(": ")
+    reason = _reason(first)
     fenced = next((result for result in failed if result.outcome == "fenced"), None)
     if fenced:
         return Outcome("fenced", fenced.detail, {}, seconds)
@@ -130,9 +141,17 @@ def _after_failure(run: Run, executor: Executor, failed: list[LaneResult], secon
     run.session.cancelled.clear()
     if only_stopped:
         reason = SIGNALLED
-    elif run.plan.on_failure == "halt":
-        return Outcome("halted", reason, {}, seconds)
+    else:
+        run.progress.fail_in(stage.phase)
+        if run.plan.on_failure == "halt":
+            _call_hooks(run, executor, stage.phase)
+            return Outcome("halted", reason, {}, seconds)
     return _undo(run, executor, reason, seconds)
+
+
+def _reason(result: LaneResult) -> str:
+    whole = result.detail if result.detail.startswith(result.step) else f"{result.step}: {result.detail}"
+    return whole.strip(": ")
 
 
 def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) -> Outcome:
@@ -140,7 +159,7 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
     started = clock.monotonic()
     run.trail.emit(UndoStarted(reason=reason))
     run.trail.sync()
-    run.trail.note("undo", reason=reason)
+    run.trail.note("undo", reason=reason, phase=run.progress.failed_in)
     run.stopping.clear()
     try:
         undone = undo(run, executor)
@@ -148,17 +167,30 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
         return Outcome("interrupted", f"{SIGNALLED} while it was undone: {reason}", {}, seconds)
     except FencedError as exc:
         return Outcome("fenced", exc.message, {}, seconds)
-    for stage in run.plan.after_failure:
-        for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in stage.lanes]:
-            result = future.result()
-            if not result.ok:
-                run.trail.emit(Warned(text=f"hook {result.step or stage.name}: {result.outcome} {result.detail}"))
+    _call_hooks(run, executor, run.progress.failed_in)
     seconds["undo"] = round(clock.monotonic() - started, 3)
     if undone.kept:
         reason = f"{reason}\n(kept: {undone.kept} has no way back; everything after it was undone)"
     if undone.broken:
         return Outcome("mixed", reason, undone.broken, seconds)
     return Outcome("rolled back", reason, {}, seconds)
+
+
+def _call_hooks(run: Run, executor: Executor, *phases: str) -> None:
+    """The `on_failure` hooks of the whole run and of `phases`; those that fail are told."""
+    run.stopping.clear()
+    for stage in run.plan.after_failure:
+        if stage.phase not in ("run", *phases):
+            continue
+        for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in stage.lanes]:
+            result = future.result()
+            if not result.ok:
+                run.trail.emit(Warned(text=f"hook {result.step or stage.name}: {result.outcome} {result.detail}"))
+
+
+def _phases_of_tolerated(run: Run) -> set[str]:
+    hosts = run.progress.tolerated
+    return {stage.phase for stage in run.plan.stages if stage.tolerant and hosts & {lane.host for lane in stage.lanes}}
 
 
 def _last_stages(stages: tuple[Stage, ...]) -> dict[str, str]:

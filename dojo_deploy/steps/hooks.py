@@ -25,8 +25,9 @@ class Hook:
 
     `on`: `controller`, `once` (the first host of the phase) or `each` host of the phase; in phase `batch` all of these
     run once more for each batch. `deadline` in seconds; a hook that must never run twice after a crash says
-    `idempotent: false`; its `undo` is tried again until it succeeds. `on_failure` hooks run after undoing, whatever
-    their phase.
+    `idempotent: false`; its `undo` is tried again until it succeeds. A hook that fails fails the run; but what comes
+    `after` the phase `run` comes when all gates have passed: its failure is told, and undoes nothing. `on_failure`
+    hooks run for a failure in their phase, those of phase `run` for any: once it is undone, halted, or left out.
     """
 
     run: str
@@ -66,13 +67,20 @@ class OnController:
 def stages(hooks: Iterable[Hook], phase: str, when: str, places: tuple[Placement, ...]) -> tuple[Stage, ...]:
     """The stages that the hooks of one moment make, in the order in which they are written."""
     chosen = [hook for hook in hooks if (hook.phase, hook.when) == (phase, when)]
-    return tuple(Stage(f"{when} {phase}: {label}", _lanes(hook, places)) for label, hook in _labelled(chosen))
+    decides = (phase, when) != ("run", "after")
+    return tuple(
+        Stage(f"{when} {phase}: {label}", _lanes(hook, places), phase=phase, decides=decides)
+        for label, hook in _labelled(chosen)
+    )
 
 
 def failure_stages(hooks: Iterable[Hook], places: tuple[Placement, ...]) -> tuple[Stage, ...]:
-    """What runs when everything has been undone, whatever phase it names."""
+    """What runs once a failure in the phase that each names was dealt with."""
     chosen = [hook for hook in hooks if hook.when == "on_failure"]
-    return tuple(Stage(f"on failure: {label}", _lanes(hook, places)) for label, hook in _labelled(chosen))
+    return tuple(
+        Stage(f"on failure{_of(hook.phase)}: {label}", _lanes(hook, places), phase=hook.phase)
+        for label, hook in _labelled(chosen)
+    )
 
 
 def steps(hooks: Iterable[Hook], when: str, place: Placement) -> tuple[Step, ...]:
@@ -84,12 +92,16 @@ def steps(hooks: Iterable[Hook], when: str, place: Placement) -> tuple[Step, ...
 def refuse_phases(hooks: Iterable[Hook], known: tuple[str, ...]) -> None:
     """Raises ConfigError for a hook around something that the strategy never does."""
     for hook in hooks:
-        if hook.when != "on_failure" and hook.phase not in known:
+        if hook.phase not in known:
             raise ConfigError(
                 f"the hook {hook.name or hook.run!r} waits for the phase {hook.phase!r}, which never comes here",
                 key="hooks",
                 hint=f"one of: {', '.join(known)}",
             )
+
+
+def _of(phase: str) -> str:
+    return "" if phase == "run" else f" of {phase}"
 
 
 def _labelled(hooks: Sequence[Hook]) -> list[tuple[str, Hook]]:

@@ -47,7 +47,7 @@ class Rollout:
             yield from self._around("before", name, group)
             in_place = self._would_empty(group)
             lanes = tuple(self._lane(place, seconds, in_place=in_place) for place in group)
-            yield Stage(name, lanes, tolerant=True)
+            yield Stage(name, lanes, tolerant=True, phase="batch")
             yield from self._around("after", name, group)
 
     def notes(self, serial: Sequence[int | str]) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class Rollout:
 
     def _around(self, when: str, name: str, group: Sequence[Placement]) -> Iterator[Stage]:
         for stage in hooks_.stages([hook for hook in self.hooks if hook.on != "each"], "batch", when, tuple(group)):
-            yield Stage(f"{name}: {stage.name}", stage.lanes)
+            yield replace(stage, name=f"{name}: {stage.name}")
 
 
 def holding(gate: Gate, seconds: float) -> Gate:

@@ -89,17 +89,20 @@ class BlueGreen:
         yield _each("prepare", new, lambda place: (bringing.bring(place, release, seen),))
         yield from (*around("prepare", "after"), *around("migrate", "before"))
         if self.migrate:
-            yield Stage("migrate", (Lane(new[0].host.name, (database.migrate(new[0], self.migrate),)),))
+            yield Stage(
+                "migrate", (Lane(new[0].host.name, (database.migrate(new[0], self.migrate),)),), phase="migrate"
+            )
         yield from around("migrate", "after")
         yield _each("start", new, lambda place: (colours.start(place, seen, self.gate),))
         yield from smoke.stages(self.smoke, site, new, serving)
         yield from around("switch", "before")
-        yield from self._switched(site, release, new, serving)
-        yield from workers.hand_over(old, new, self.workers, self.gate)
-        if live:
-            yield colours.settle(site, self.settle)
-        if self.watch:
-            yield self._watch(new)
+        switched = (
+            *self._switched(site, release, new, serving),
+            *workers.hand_over(old, new, self.workers, self.gate),
+            *((colours.settle(site, self.settle),) if live else ()),
+            *((self._watch(new),) if self.watch else ()),
+        )
+        yield from (replace(stage, phase="switch") for stage in switched)
         yield from (*around("switch", "after"), *around("finish", "before"))
         yield _each("finish", new, lambda place: bringing.finish(place, release, seen))
         yield from (*around("finish", "after"), *around("run", "after"))
@@ -132,7 +135,7 @@ class BlueGreen:
 
 def _each(name: str, places: tuple[Placement, ...], steps: Callable[[Placement], tuple[Step, ...]]) -> Stage:
     lanes = [Lane(place.host.name, steps(place)) for place in places]
-    return Stage(name, tuple(lane for lane in lanes if lane.steps))
+    return Stage(name, tuple(lane for lane in lanes if lane.steps), phase=name if name in PHASES else "run")
 
 
 def _gives_up(seen: Observed, slot: str) -> tuple[str, ...]:

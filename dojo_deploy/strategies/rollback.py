@@ -73,7 +73,7 @@ class Rollback:
                 *hooks.stages(self.hooks, "run", "before", places),
                 *rollout.stages(self.batches),
                 *hooks.stages(self.hooks, "finish", "before", places),
-                *((Stage("finish", finish),) if finish else ()),
+                *((Stage("finish", finish, phase="finish"),) if finish else ()),
                 *hooks.stages(self.hooks, "finish", "after", places),
                 *hooks.stages(self.hooks, "run", "after", places),
             ),

@@ -78,11 +78,12 @@ class Rolling:
         before = hooks.stages(self.hooks, "run", "before", places) + hooks.stages(
             self.hooks, "prepare", "before", places
         )
-        prepare = Stage(
-            "prepare", tuple(Lane(place.host.name, (bringing.bring(place, release, seen),)) for place in early)
-        )
+        prepare = [Lane(place.host.name, (bringing.bring(place, release, seen),)) for place in early]
+        finish = [Lane(place.host.name, bringing.finish(place, release, seen)) for place in places]
         migrate = (
-            Stage("migrate", (Lane(places[0].host.name, (database.migrate(places[0], self.migrate),)),))
+            Stage(
+                "migrate", (Lane(places[0].host.name, (database.migrate(places[0], self.migrate),)),), phase="migrate"
+            )
             if self.migrate
             else None
         )
@@ -91,16 +92,14 @@ class Rolling:
             release,
             (
                 *before,
-                *((prepare,) if early else ()),
+                *((Stage("prepare", tuple(prepare), phase="prepare"),) if early else ()),
                 *hooks.stages(self.hooks, "prepare", "after", places),
                 *hooks.stages(self.hooks, "migrate", "before", places),
                 *((migrate,) if migrate else ()),
                 *hooks.stages(self.hooks, "migrate", "after", places),
                 *rollout.stages(self.batches),
                 *hooks.stages(self.hooks, "finish", "before", places),
-                Stage(
-                    "finish", tuple(Lane(place.host.name, bringing.finish(place, release, seen)) for place in places)
-                ),
+                Stage("finish", tuple(finish), phase="finish"),
                 *hooks.stages(self.hooks, "finish", "after", places),
                 *hooks.stages(self.hooks, "run", "after", places),
             ),

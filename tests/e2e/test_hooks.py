@@ -21,7 +21,7 @@ def test_hooks_run_where_they_say_and_are_undone_in_reverse(site: Fleet, tmp_pat
         Hook(on_host.format("once"), phase="prepare", when="after", on="once", name="once"),
         Hook(on_host.format("warm"), phase="batch", on="each", name="warm", undo=on_host.format("cool")),
         Hook(f"echo alarm >> {diary}", when="on_failure", name="alarm"),
-        Hook("echo no good >&2; exit 7", when="after", on="once", name="last"),
+        Hook("echo no good >&2; exit 7", phase="finish", when="after", on="once", name="last"),
     )
     # Without a migration, which is a point of no return: what began before it is kept.
     strategy = load_strategy("rolling", site.site, overrides={**QUICK, "batches": '["100%"]'})

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from dojo_deploy.engine.journal import Journal
 from dojo_deploy.events import Event
@@ -59,8 +61,18 @@ def serve() -> None:
         child = os.fork()
         if not child:
             fleet = Fleet(Path(base), hosts)
-            _run(after, partial(fleet.deploy, Tiny(**options)) if verb == "deploy" else partial(fleet.go_on, **options))
+            _run(
+                after,
+                partial(fleet.deploy, _strategy(**options)) if verb == "deploy" else partial(fleet.go_on, **options),
+            )
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _strategy(*, kind: str = "", **options: Any) -> object:
+    """The tiny one, or the one that `kind` names: module and class."""
+    module, _, name = kind.partition(":")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return getattr(import_module(module), name)(**values) if kind else Tiny(**values)
 
 
 def _run(after: int, run: Callable[[], object]) -> None:

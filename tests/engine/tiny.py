@@ -102,8 +102,11 @@ class Tiny:
             release,
             (
                 Stage("hook", (Lane("controller", (Step("hook", hook, once=True),)),)),
-                Stage("migrate", (Lane(first.name, (_counted(first, "migrated"),)),)),
-                *(Stage(f"batch {number}", batch, tolerant=True) for number, batch in enumerate(batches, 1)),
+                Stage("migrate", (Lane(first.name, (_counted(first, "migrated"),)),), phase="migrate"),
+                *(
+                    Stage(f"batch {number}", batch, tolerant=True, phase="batch")
+                    for number, batch in enumerate(batches, 1)
+                ),
             ),
             slot=seen.live,
             max_failures=self.max_failures,

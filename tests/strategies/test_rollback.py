@@ -52,7 +52,8 @@ def test_hooks_run_around_what_a_rollback_does_and_others_are_refused() -> None:
     names = [stage.name for stage in Rollback(hooks=hooks).plan(inventory, OLD, seen).stages]
 
     assert names[-3:] == ["before finish: before", "finish", "after finish: after"]
-    Rollback(hooks=(Hook("x", phase="migrate", when="on_failure"),))
+    Rollback(hooks=(Hook("x", phase="batch", when="on_failure"),))
     for phase in ("prepare", "migrate"):
-        with pytest.raises(ConfigError, match=f"the phase '{phase}', which never comes here"):
-            Rollback(hooks=(Hook("x", phase=phase),))
+        for when in ("before", "on_failure"):
+            with pytest.raises(ConfigError, match=f"the phase '{phase}', which never comes here"):
+                Rollback(hooks=(Hook("x", phase=phase, when=when),))
