@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import (
-    ReleaseOf,
-    Result,
-    Wishes,
-    conduct,
-    go_on,
-    look_and_plan,
-    site_lanes,
-)
+from dojo_deploy.conduct import ReleaseOf, Result, Wishes, conduct, go_on, look_and_plan, site_lanes
 from dojo_deploy.config import find_inventory, load_inventory, load_strategy
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
@@ -30,6 +22,7 @@ from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import Known
+from dojo_deploy.reports import Report, report_of
 from dojo_deploy.session import OpenSession, opened, redactor
 from dojo_deploy.which import built, earlier, present
 
@@ -196,6 +189,12 @@ def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
     """Runs, newest first, from the store."""
     with _opened(inventory) as session:
         return runs(session.store)
+
+
+def report(inventory: Site = None, *, run: str = "") -> Report:
+    """A run as one HTML page: the newest, or `run` (its id, or the part that `history` shows). Raises RefusedError."""
+    with _opened(inventory) as session:
+        return report_of(session, run)
 
 
 def about(strategy: Strategy) -> str:

@@ -15,6 +15,7 @@ from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.remember import left_standing, remember
+from dojo_deploy.engine.retell import keep
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
@@ -199,7 +200,10 @@ def _finish(
         # Last, so that a run which is aborted until then has left nothing in the record.
         remembered = executor.submit(remember, run, verdict, outcome.reason, seen, wishes.redact)
         code = EXIT_CODES[verdict]
+        journal = path_of(work_folder(site), site.scope, run.id)
+        kept = executor.submit(keep, session.store, run.id, run.lease.generation, journal)
         trail.note("finished", verdict=verdict, reason=outcome.reason, exit_code=code, seconds=seconds)
+        kept.result()
         remembered.result()
         run.lease.release(closed=outcome.is_over)
     return Result(run.id, verdict, plan.release.id, outcome.reason, seconds, plan, census, load)

@@ -88,9 +88,15 @@ class Journal:
 def read(path: Path) -> list[Event]:
     """Every event, in order. Raises RefusedError for damage that is not just a torn last line, or no such file."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except OSError as exc:
         raise RefusedError(f"the journal {path} cannot be read: {exc.strerror}") from exc
+    return decode(data, str(path))
+
+
+def decode(data: bytes, name: str) -> list[Event]:
+    """Every event of a journal's bytes. Raises RefusedError for damage that is not just a torn last line."""
+    lines = data.split(b"\n")
     events = []
     for number, line in enumerate(lines[:-1], 1):  # what follows the last newline is empty, or torn
         try:
@@ -99,7 +105,7 @@ def read(path: Path) -> list[Event]:
             if number == len(lines) - 1 and not lines[-1]:
                 break
             raise RefusedError(
-                f"the journal {path} is damaged in line {number} of {len(lines) - 1}: {exc}",
+                f"the journal {name} is damaged in line {number} of {len(lines) - 1}: {exc}",
                 hint="what really happened is in the store and on the hosts: `invoke status`, `invoke history`",
             ) from exc
     return events

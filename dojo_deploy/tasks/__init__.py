@@ -1,7 +1,7 @@
 """The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
 
 changes   deploy, rollback, restart, retire, resume, abort
-reports   status, releases, history
+reports   status, releases, history, report
 sandbox   sandbox.up, sandbox.status, sandbox.down
 """
 
@@ -19,6 +19,7 @@ namespace = Collection(
     reports.status,
     reports.releases,
     reports.history,
+    reports.report,
     sandbox=Collection.from_module(sandbox),
 )
 

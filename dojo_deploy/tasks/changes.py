@@ -30,6 +30,7 @@ Run = Callable[["Inventory", "Wishes"], "Result"]
     "set",
     "probe",
     "no_probe",
+    "report",
     "json",
     "verbose",
     iterable=("set",),
@@ -45,6 +46,7 @@ def deploy(
     set: Any = None,
     probe: bool = False,
     no_probe: bool = False,
+    report: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -64,6 +66,7 @@ def deploy(
         lambda site, wishes: app.deploy(site, strategy, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
+        report=report,
         json=json,
         verbose=verbose,
     )
@@ -195,7 +198,7 @@ def abort(context: Context, inventory: str = "", reason: str = "", json: bool = 
     )
 
 
-def _change(run: Run, inventory: str, *, load: bool | None, json: bool, verbose: bool) -> None:
+def _change(run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool) -> None:
     from dojo_deploy import app
     from dojo_deploy.conduct import Wishes
     from dojo_deploy.reporters import choose
@@ -212,8 +215,24 @@ def _change(run: Run, inventory: str, *, load: bool | None, json: bool, verbose:
     if not result.run:
         said = result.reason or "nothing is open: no run to resume or to abort"
         print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
+    elif report:
+        _report(site, result.run, report)
     if result.exit_code:
         raise Exit(code=result.exit_code)
+
+
+def _report(site: Inventory, run: str, path: str) -> None:
+    """What goes wrong here changes nothing of how the run ended."""
+    from pathlib import Path
+
+    from dojo_deploy import app
+    from dojo_deploy.errors import DojoError
+    from dojo_deploy.reports import write
+
+    try:
+        write(app.report(site, run=run), Path(path))
+    except DojoError as exc:
+        print(f"no report: {exc}", file=sys.stderr)
 
 
 def _show(inventory: str, strategy: str, *, json: bool, **asked: Any) -> None:

@@ -25,6 +25,9 @@ HELP = {
     "probe": "measure what users see during the run, by a steady load through the balancer",
     "no-probe": "do not, even where the inventory says so",
     "reason": "why, for the record",
+    "report": "write the run's HTML report to this file when it has ended",
+    "run": "which run: its id, or the part that history shows; default: the newest",
+    "out": "where to write it; - for standard output; default: beside the run's journal",
 }
 
 

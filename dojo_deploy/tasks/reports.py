@@ -62,5 +62,29 @@ def history(context: Context, inventory: str = "", json: bool = False) -> None:
     _print(runs, json=json, table=history_table)
 
 
+@command("inventory", "run", "out", "json")
+def report(context: Context, run: str = "", out: str = "", inventory: str = "", json: bool = False) -> None:
+    """A run as one HTML file: what happened, when and why.
+
+    It needs nothing else: attach it to a ticket, open it on a phone, print it.
+    """
+    from pathlib import Path
+
+    from dojo_deploy import app
+    from dojo_deploy.reports import write
+
+    with ended(json=json):
+        found = app.report(inventory or None, run=run)
+        path = Path(out) if out else found.path
+        if out != "-":
+            write(found, path)
+    if out == "-":
+        print(found.html)
+    elif json:
+        print(json_.dumps({"run": found.run, "report": str(path)}))
+    else:
+        print(f"{path}: the report of run {found.run}")
+
+
 def _print(rows: list[dict[str, Any]], *, json: bool, table: Any) -> None:
     print(json_.dumps(rows, indent=2) if json else table(rows))
