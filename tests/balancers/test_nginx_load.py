@@ -1,8 +1,75 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+
+from dojo_deploy.balancers.nginx import Nginx
+from dojo_deploy.prober import Prober
+
+from .loads import Colours, RunningWrk
 from .local import Load, LocalSession, RunningNginx, Upstream, inventory, pool
+
+PAUSE = 0.6  # between two switches: the load is to see each colour
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Iterator[Colours]:
+    made = Colours(tmp_path / "colours")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["nginx", "old_nginx"])
+def site(request: pytest.FixtureRequest, colours: Colours) -> tuple[Nginx, LocalSession, str]:
+    """Blue serves; by the nginx of PyPI, which switches by reload, and by Debian's, which switches by flag."""
+    running: RunningNginx = request.getfixturevalue(request.param)
+    running.start()
+    settings = running.settings("shop-test")
+    session = LocalSession(inventory("shop", settings))
+    settings.switch(session, colours.blue, colours.green)
+    settings.settle(session, 20.0)
+    return settings, session, f"{settings.url}/"
+
+
+@pytest.mark.parametrize(("connections", "keep"), [(40, True), (10, False)], ids=["kept-alive", "closing"])
+def test_switches_there_and_back_and_there_lose_no_request_of_wrk(
+    site: tuple[Nginx, LocalSession, str], colours: Colours, connections: int, keep: bool
+) -> None:
+    settings, session, url = site
+    load = RunningWrk(url, seconds=4, connections=connections, keep=keep)
+    took = []
+    for to, away in ((colours.green, colours.blue), (colours.blue, colours.green), (colours.green, colours.blue)):
+        time.sleep(PAUSE)
+        started = time.monotonic()
+        settings.switch(session, to, away)
+        took.append(time.monotonic() - started)
+    assert load.runs, f"wrk had ended before the last of the switches, which took {took}"
+    seen = load.result()
+    assert seen.failed == 0, seen.said
+    assert seen.requests > 5000
+    assert settings.serving(session, (*colours.blue, *colours.green)) == set(colours.green)
+    print(f"{seen.requests} requests, {seen.failed} failed; switches took {[f'{one:.2f}' for one in took]} s")
+
+
+def test_switches_there_and_back_and_there_lose_no_request_of_the_prober(
+    site: tuple[Nginx, LocalSession, str], colours: Colours, tmp_path: Path
+) -> None:
+    settings, session, url = site
+    prober = Prober.start(url, work=tmp_path / "load", header="X-Release", rate=1500, connections=24)
+    try:
+        for to, away in ((colours.green, colours.blue), (colours.blue, colours.green), (colours.green, colours.blue)):
+            time.sleep(PAUSE)
+            settings.switch(session, to, away)
+        settings.settle(session, 20.0)
+    finally:
+        seen = prober.stop(at_least=5000)
+    print(f"{seen.requests} requests, {seen.failures} failed, p95 {seen.p95_ms:.1f} ms")
+    assert (seen.failures, seen.errors) == (0, {}) and seen.requests >= 5000
+    assert set(seen.answers) == {"blue", "green"}
+    assert settings.serving(session, (*colours.blue, *colours.green)) == set(colours.green)
 
 
 def test_drain_and_restore_lose_no_request_and_a_drained_backend_sees_none(
