@@ -24,7 +24,8 @@ def inspect(nginx: NginxHost, known: frozenset[str]) -> tuple[str, ...]:
     if _numbers(version) < _numbers(LOSSLESS):
         texts.append(
             f"nginx {version or 'of an unknown version'}: a reload may cut a kept-alive connection under a request "
-            f"(measured: 40 of 178,000); {LOSSLESS} and later can be told not to, with keepalive_min_timeout"
+            f"(measured: 40 of 178,000){', a switch between colours does without one' * (way == 'flag')}; "
+            f"{LOSSLESS} and later can be told not to, with keepalive_min_timeout"
         )
     elif not found.get("keepalive_min_timeout"):
         texts.append(

@@ -46,7 +46,7 @@ server {{
     server_name _;
     include {folder}/dojo/{app}-{environment}/server/*.conf;
     location / {{
-        proxy_pass http://{upstream};
+        proxy_pass http://$dojo_{upstream};
         proxy_http_version 1.1;
         proxy_set_header Connection "";
         proxy_set_header Host $host;
@@ -75,12 +75,13 @@ def write_all(folder: Path, fleet: Fleet) -> bool:
 
 def seed(folder: Path, app: App, fleet: Fleet) -> bool:
     """An upstream with every host's blue slot down: nginx takes that, and answers 502 until something is deployed."""
-    (folder / "dojo" / f"{app.name}-{ENVIRONMENT}" / "server").mkdir(parents=True, exist_ok=True)
-    path = upstream_file(folder, app)
-    if path.exists():
+    path, chosen = upstream_file(folder, app), f"set $dojo_{app.upstream} {app.upstream};\n"
+    server = folder / "dojo" / f"{app.name}-{ENVIRONMENT}" / "server" / "dojo.conf"
+    if path.exists() and server.exists() and chosen in server.read_text():
         return False
     servers = "".join(f"    server 127.0.0.1:{host.slots[app.name]['blue']} down;\n" for host in fleet.web)
-    return write(path, f"upstream {app.upstream} {{\n{servers}    keepalive {KEEPALIVE};\n}}\n")
+    server.parent.mkdir(parents=True, exist_ok=True)
+    return write(path, f"upstream {app.upstream} {{\n{servers}    keepalive {KEEPALIVE};\n}}\n") | write(server, chosen)
 
 
 def upstream_file(folder: Path, app: App) -> Path:
