@@ -133,16 +133,19 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
                 hint=f"use dojo-deploy {header.tool} for this one run",
             )
         wishes = replace(wishes, limit=str(header.options.get("limit", "")))
+        notes = ledger.notes(session.store, header.run)
+        undoing = next((str(note["reason"]) for note in notes if note["kind"] == "undo"), "")
+        if abort and not undoing:
+            undoing = f"{ABORTED}: {wishes.reason}".removesuffix(": ")
+            # Before hosts are asked, which may take minutes: killed meanwhile, it must not be resumed forwards.
+            ledger.Notes(session.store, lease.generation, wishes.redact).note(header.run, "undo", {"reason": undoing})
+        abort = abort or undoing.startswith(ABORTED)
         # Undoing brings nothing: a damaged artifact is no reason to leave the fleet half way.
         artifact = None if abort else _artifact(session, header)
         with threads(site_lanes(session)) as executor:
-            notes = ledger.notes(session.store, header.run)
             progress = recall(session, plan, header.run, notes, executor, strict=not abort)
             trail = EventTrail(clock, wishes.subscribers)
             run = run_of(session, header.run, plan, lease, trail, progress, artifact)
-            undoing = next((str(note["reason"]) for note in notes if note["kind"] == "undo"), "")
-            if abort and not undoing:
-                undoing = f"{ABORTED}: {wishes.reason}".removesuffix(": ")
             return perform(run, executor, trail, wishes, header, seen, undoing=undoing, resumed=True, abort=abort)
     except BaseException:
         _give_back(lease, closed=False)

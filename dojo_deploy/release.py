@@ -127,6 +127,7 @@ class Known:
     bad: str = ""  # why it must not be chosen again
     run: str = ""
     before: str = ""  # what `passed` was when `run` wrote it
+    was_bad: str = ""  # what `bad` was before a run wrote it
     sha256: str = ""
 
 

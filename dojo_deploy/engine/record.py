@@ -54,6 +54,7 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
             run=run,
             before=known.before if known.run == run else known.passed,
             passed=at if whole else known.passed,
+            was_bad=known.was_bad if known.run == run else known.bad,
             bad="" if whole else known.bad,
         )
         return _with(record, fresh)
@@ -79,8 +80,11 @@ def take_back(store: Store, run: str, *, generation: int = 0) -> None:
     """What `run` wrote of releases that passed, or that it left, is as it was before: it was undone after all."""
 
     def before(known: Known) -> Known:
-        passed = known.before if known.run == run else known.passed
-        return replace(known, passed=passed, bad="" if known.bad.endswith(f" by run {run}") else known.bad)
+        if known.bad.endswith(f" by run {run}"):
+            return replace(known, bad=known.was_bad)
+        if known.run != run:
+            return known
+        return replace(known, passed=known.before, bad=known.bad or known.was_bad)
 
     def change(record: Record) -> Record:
         return replace(record, releases=tuple(before(known) for known in record.releases))
@@ -96,7 +100,9 @@ def mark_bad(store: Store, release: Release, why: str, *, unless_passed: bool = 
         known = record.find(release.id) or Known(release.id, release.commit, release.ref)
         if unless_passed and known.passed:
             return record
-        return _with(record, replace(known, bad=why), moved=False)
+        return _with(
+            record, replace(known, bad=why, was_bad=known.was_bad if known.bad == why else known.bad), moved=False
+        )
 
     _change(store, change, generation)
 

@@ -43,6 +43,8 @@ def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redact
             ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)
         return
     ledger.take_back(store, run.id, generation=generation)
+    if verdict in ("rolled back", "aborted") and (run.plan.slot != seen.live or run.plan.standby):
+        ledger.set_live(store, seen.live, seen.standby, generation=generation)
     if verdict in ("rolled back", "mixed") and not reason.startswith(NOBODYS_FAULT):
         why = redact(f"run {run.id}: {reason.splitlines()[0]}")
         ledger.mark_bad(store, release, why, unless_passed=True, generation=generation)

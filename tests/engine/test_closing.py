@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.lease import RELEASED, Lease
 from dojo_deploy.errors import FencedError, OpenRunError, RefusedError, StoreError
-from dojo_deploy.release import Release
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Plan
+from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.secrets import Redactor
 from tests.engine.rig import Fleet
 from tests.engine.tiny import NEW, OLD, Tiny
@@ -77,6 +80,25 @@ def test_a_rollback_that_is_aborted_condemns_nothing(fleet: Fleet, monkeypatch: 
     assert fleet.go_on(abort=True).verdict == "aborted"
     assert (fleet.on(), fleet.known().bad) == ({"web1": "v2", "web2": "v2"}, "")
     assert fleet.known().passed > fleet.known("v1").passed == "2026-01-02T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Switched(Tiny):
+    """A run that also makes another slot the one that serves."""
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
+        return replace(super().plan(site, release, seen), slot="green", standby=Standby("blue", "v1"))
+
+
+def test_a_switch_that_is_aborted_is_taken_back_too(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, pytest.raises(StoreError):
+        patch.setattr(ledger.Notes, "note", _cut_off_at_the_end)
+        fleet.deploy(Switched())
+    switched = ledger.read_record(fleet.store())
+    assert (switched.live, switched.standby and switched.standby.release) == ("green", "v1")
+    assert fleet.go_on(abort=True).verdict == "aborted"
+    record = ledger.read_record(fleet.store())
+    assert (record.live, record.standby) == ("blue", None)
 
 
 def test_a_store_that_cannot_be_opened_is_a_refusal_and_no_page(fleet: Fleet) -> None:

@@ -160,7 +160,7 @@ def test_a_release_that_passes_again_is_good_again_and_newest(store: Store) -> N
     ledger.passed(store, Release("r1"), run="run2", at="2026-11-21")
     record = ledger.read_record(store)
     assert [known.id for known in record.releases] == ["r2", "r1"]
-    assert record.releases[-1] == Known("r1", passed="2026-11-21", run="run2", before="2026-11-20")
+    assert record.releases[-1] == Known("r1", passed="2026-11-21", run="run2", before="2026-11-20", was_bad="why")
 
 
 def test_one_that_passed_on_some_hosts_only_is_known_and_not_good(store: Store) -> None:
@@ -175,6 +175,44 @@ def test_a_failed_run_does_not_condemn_a_release_that_served_well(store: Store) 
     ledger.mark_bad(store, Release("r1"), "why", unless_passed=True)
     ledger.mark_bad(store, Release("r2"), "why", unless_passed=True)
     assert [known.bad for known in ledger.read_record(store).releases] == ["", "why"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("bad", ["", "it leaked"])
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_what_a_run_said_of_a_release_is_taken_back_to_what_was_said_before(
+    store: Store, whole: bool, bad: str, sessions: int
+) -> None:
+    ledger.passed(store, Release("r1"), run="earlier", at="2026-11-20")
+    if bad:
+        ledger.mark_bad(store, Release("r1"), bad)
+    for _ in range(sessions):
+        ledger.passed(store, Release("r1"), run="run", at="2026-11-21", whole=whole)
+    ledger.take_back(store, "another")
+    assert standing(store, "r1") == (("2026-11-21", "") if whole else ("2026-11-20", bad))
+    ledger.take_back(store, "run")
+    ledger.take_back(store, "run")
+    assert standing(store, "r1") == ("2026-11-20", bad)
+
+
+@pytest.mark.parametrize("bad", ["", "it leaked"])
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_release_that_a_rollback_left_is_as_bad_as_before_once_that_is_undone(
+    store: Store, bad: str, sessions: int
+) -> None:
+    ledger.passed(store, Release("r1"), run="earlier", at="2026-11-20")
+    if bad:
+        ledger.mark_bad(store, Release("r1"), bad)
+    for _ in range(sessions):
+        ledger.mark_bad(store, Release("r1"), "rolled back to r0 by run run")
+    ledger.take_back(store, "run")
+    assert standing(store, "r1") == ("2026-11-20", bad)
+
+
+def standing(store: Store, release: str) -> tuple[str, str]:
+    known = ledger.read_record(store).find(release)
+    assert known
+    return known.passed, known.bad
 
 
 def test_writers_of_the_record_lose_nothing_to_each_other(store: Store) -> None:

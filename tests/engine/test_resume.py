@@ -139,6 +139,27 @@ def test_a_step_that_may_run_once_and_never_ended_stops_the_run_without_advice_i
     assert fleet.counts()["count web1"] == 1
 
 
+def test_an_abort_that_is_killed_while_it_asks_the_hosts_is_no_run_to_go_on_with(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault = fleet.fault("web1", "switch")
+    assert fleet.deploy(Tiny(on_failure="halt")).verdict == "halted"
+    fault.unlink()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("dojo_deploy.conduct.recall", killed)
+        fleet.go_on(abort=True, reason="the wrong day")
+    result = fleet.go_on()
+    assert (result.verdict, result.exit_code) == ("aborted", 0)
+    assert result.reason == "aborted by the operator: the wrong day"
+    assert fleet.on() == OLD
+    assert fleet.is_clean()
+    assert fleet.known().bad == ""
+
+
 class Away:
     """A host that runs its job still, and answers no question in time."""
 
