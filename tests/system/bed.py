@@ -28,6 +28,7 @@ ROLES = {**dict.fromkeys(WEB, "web"), "lb1": "lb", "db1": "db"}
 NUMBERS = {"web1": 11, "web2": 12, "web3": 13, "lb1": 21, "db1": 31}
 DISKS = {"web1": 192, "web2": 192, "web3": 192, "lb1": 16, "db1": 256}  # MiB
 PORTS = {"blue": 3000, "green": 3001, "proof": 3002}
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 ASK_WITHIN = 3.0
 REFS = ("v1", "v2")
 ANEW = {"batches": '["100%"]', "prove": "off"}
@@ -63,6 +64,16 @@ class Bed:
     def power_off(self, name: str) -> None:
         self.machines.pop(name).end()
 
+    def fill(self, name: str, *, but: int = 0) -> None:
+        """Takes all room on a host's disk but so many KiB."""
+        free = f"$(($(df -k --output=avail /srv | tail -n 1) - {but}))"
+        self.machines[name].run(f"fallocate -l {free}KiB /srv/ballast")
+
+    def set_clock(self, name: str, offset: str) -> None:
+        """From now everything that comes over SSH has a clock that is wrong by `offset`, like `+1h`."""
+        fake = f"LD_PRELOAD={FAKETIME} FAKETIME={offset} DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
+        self.machines[name].run(f"sed -i 's|^SetEnv .*|& {fake}|' /etc/ssh/sshd_config; pkill -HUP -o -x sshd")
+
     def heal(self) -> None:
         """Every host runs, is plugged in, thawed, has room on its disk and a clock that is right."""
         self.rack.controller(up=True)
@@ -70,7 +81,7 @@ class Bed:
         for machine in self.machines.values():
             machine.plug_in()
             machine.thaw()
-            machine.run("kill -0 $(cat /run/sshd.pid) 2>/dev/null || /usr/sbin/sshd -E /var/log/sshd.log")
+            machine.run("sh -e /mnt/heal.sh")
 
     def settle(self) -> str:
         """One of v1 and v2 on every host, serving, and no run open. Which of them it is: what was there, if it was."""
@@ -225,9 +236,9 @@ def _document(bed: Bed) -> dict[str, Any]:
             "user": USER,
             "key": str(folder / "id"),
             "known_hosts": str(folder / "known_hosts"),
-            "connect_within": "4s",
-            "dead_after": "4s",
-            "reach_within": "6s",
+            "connect_within": "3s",
+            "dead_after": "3s",
+            "reach_within": "4s",
         },
         "strategies": {
             "rolling": {

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.system import bed as beds
-from tests.system.bed import Bed
+from tests.system.bed import FAKETIME, Bed
 
 SERVERS = ("sshd", "nginx", "redis-server", "sudo", "ip", "nsenter", "unshare", "setpriv")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 TRIED = """set -e
 ip link add try type veth peer name tried
 mount -t tmpfs tried /mnt

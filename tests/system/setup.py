@@ -31,10 +31,18 @@ printf '%s\\n' '{public}' >/home/deploy/.ssh/authorized_keys
 chown -R deploy: /srv/home/deploy
 chmod 700 /home/deploy/.ssh
 chmod 600 /home/deploy/.ssh/authorized_keys
-cat >/etc/ssh/sshd_config <<'END'
+cat >/mnt/sshd_config <<'END'
 {sshd}
 END
-/usr/sbin/sshd -E /var/log/sshd.log
+cat >/mnt/heal.sh <<'END'
+rm -f /srv/ballast
+if ! cmp -s /mnt/sshd_config /etc/ssh/sshd_config; then
+    cp /mnt/sshd_config /etc/ssh/sshd_config
+    pkill -o -x sshd || :
+fi
+pgrep -x sshd >/dev/null || /usr/sbin/sshd -E /var/log/sshd.log
+END
+sh -e /mnt/heal.sh
 """
 
 # As Debian ships it, but for what would read files of this machine; the path is where Node was put.
@@ -59,8 +67,13 @@ LB = """\
 mkdir -p /srv/tcgdojo /srv/nginx /etc/nginx/dojo /var/log/nginx
 mount --bind /srv/nginx /etc/nginx/dojo
 chown deploy: /srv/tcgdojo /etc/nginx/dojo
-echo 'deploy ALL=(root) NOPASSWD: /usr/sbin/nginx' >/etc/sudoers.d/dojo
+touch /etc/sudoers.d/dojo
 chmod 440 /etc/sudoers.d/dojo
+cat >>/mnt/heal.sh <<'END'
+echo 'deploy ALL=(root) NOPASSWD: /usr/sbin/nginx' >/etc/sudoers.d/dojo
+cp /etc/nginx/complete.conf /etc/nginx/nginx.conf
+pgrep -x nginx >/dev/null || /usr/sbin/nginx
+END
 cat >/etc/nginx/nginx.conf <<'END'
 {without}
 END

@@ -1,0 +1,104 @@
+"""What hosts say and do that has nothing to do with the run: noise, floods, questions, children left behind."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from typing import Any
+
+import pytest
+
+from dojo_deploy.events import OutputWritten, StepFinished
+from tests.system.bed import Bed
+from tests.system.story import OTHER, at, deploying
+
+MEBIBYTES = 60
+LINES = {
+    "bytes": r"printf '\377\376 caf\303\251 \303'; printf '\033[31mred\033[0m \a\n'",
+    "flood": f"head -c {MEBIBYTES}M /dev/zero | tr '\\0' x; echo",
+    "question": 'cat; read -r answer; echo "answer: $?"',
+    "child": "sleep 300 & echo left",
+    "frame": "echo 00000000000000000000000000000000 1 over",
+}
+
+
+def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> None:
+    before = bed.serving()
+    hooks: list[dict[str, Any]] = [
+        {"name": name, "phase": "prepare", "when": "before", "on": "each", "run": line, "deadline": "60s"}
+        for name, line in LINES.items()
+    ]
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    story = deploying(bed.fleet, OTHER[before], hooks=hooks)
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 2 * 1024 * MEBIBYTES
+    said = {event.line for event in story.of(OutputWritten) if event.host == "web3" and "prepare" in event.step}
+    assert {r"\xff\xfe café \xc3red \x07", "answer: 1", "left"} <= said
+    assert bed.troubles(OTHER[before]) == []
+    for name in ("web1", "web2", "web3"):
+        assert bed.machines[name].run("pkill -f 'sleep 300'; echo done") == "done\n"
+
+
+def test_a_reader_of_the_link_never_finds_it_missing(bed: Bed) -> None:
+    before = bed.serving()
+    host = bed.machines["web1"]
+    loop = (
+        "cd /srv/tcgdojo/slots/blue; n=0; while [ ! -e /tmp/enough ]; do n=$((n + 1)); "
+        "[ -e current/server.js ] || echo missing; done; echo $n"
+    )
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(host.run(loop)))
+    reader.start()
+    try:
+        story = deploying(bed.fleet, OTHER[before], batches='["100%"]')
+    finally:
+        host.run("touch /tmp/enough")
+        reader.join()
+        host.run("rm /tmp/enough")
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert "missing" not in found[0] and int(found[0]) > 1000, found[0]
+    assert bed.troubles(OTHER[before]) == []
+
+
+@pytest.mark.soak
+def test_a_host_on_a_slow_line_delays_nobody_but_its_batch(bed: Bed) -> None:
+    before = bed.serving()
+    bed.machines["web3"].run(f"rm -rf /srv/tcgdojo/releases/{bed.fleet.release(OTHER[before]) or 'none'}")
+    bed.rack.net("tc qdisc add dev web3 root tbf rate 1mbit burst 16kb latency 400ms")
+    try:
+        story = deploying(bed.fleet, OTHER[before])
+    finally:
+        bed.rack.net("tc qdisc del dev web3 root")
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert bed.troubles(OTHER[before]) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("ref", ["v3", "v5", "v6"])
+def test_a_faulty_release_is_undone_and_users_notice_nothing(bed: Bed, ref: str) -> None:
+    before = bed.serving()
+
+    story = deploying(bed.fleet, ref, probe=50)
+
+    assert story.ended == ("rolled back", 20), story.result.reason
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    assert bed.troubles(before) == []
+
+
+@pytest.mark.soak
+def test_processes_that_freeze_after_the_switch_fail_the_gate_and_are_replaced(bed: Bed) -> None:
+    before = bed.serving()
+    host = bed.machines["web1"]
+    switched = at(StepFinished, host="web1", name="switch")
+
+    story = deploying(
+        bed.fleet, OTHER[before], (switched, lambda: host.freeze("server.js")), probe=50, gate__within="4s"
+    )
+
+    assert story.ended == ("rolled back", 20), story.result.reason
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    assert bed.troubles(before) == []
