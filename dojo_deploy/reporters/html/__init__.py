@@ -18,13 +18,13 @@ from dojo_deploy.reporters.html.names import Names, names_of
 from dojo_deploy.reporters.html.story import Session, read
 from dojo_deploy.reporters.html.tables import census_table, log, plan_list, steps_table
 from dojo_deploy.reporters.html.timeline import flags, lanes, legend
-from dojo_deploy.reporters.html.traffic import answered, charts, course_table
+from dojo_deploy.reporters.html.traffic import answered, charts, course_table, stripes
 from dojo_deploy.reporters.html.words import Told, clock, day, top
 from dojo_deploy.reporters.text import counted, seconds
 
 MOST_SESSIONS = 6  # drawn: the first, and the last ones
 # Paper has no button to open anything with.
-SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details').forEach(one=>one.open=true))"
+SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details.paper').forEach(one=>one.open=true))"
 
 
 def page(events: Iterable[Event], *, missing: Sequence[str] = ()) -> str:
@@ -35,9 +35,11 @@ def page(events: Iterable[Event], *, missing: Sequence[str] = ()) -> str:
     told = Told(sessions, names_of(sessions))
     tone, mark, headline = told.tone
     title = f"{headline}: {told.started.strategy} {told.names.brief(told.started.release)} on {told.started.scope}"
+    first = [top(told), *_missing(missing), _facts(told)]
     body = [
+        stripes(),
         _head(told),
-        element("section", top(told), *_missing(missing), class_=f"card first {tone}", aria_label="What happened"),
+        element("section", *first, class_=f"card first {tone}", aria_label="What happened"),
         *_pictures(told),
         *_tables(told),
         element("footer", f"run {told.started.run} · {counted(len(_events(told)), 'event')} · times are UTC"),
@@ -65,20 +67,26 @@ def _document(title: str, body: Markup) -> str:
 def _head(told: Told) -> Markup:
     started, first, last = told.started, told.sessions[0], told.last
     tone, mark, headline = told.tone
-    code = f"exit {last.finished.exit_code}" if last.finished else "no exit code"
+    end = last.zero + last.end
+    heading = element("h1", element("span", element("span", mark), class_="mark", aria_hidden="true"), headline)
+    what = f"{started.strategy} {told.names.brief(started.release)} on {started.scope}"
+    times = f"{clock(first.zero)} to {clock(end)} UTC, {seconds(end - first.zero)}"
+    line = element("p", element("strong", what), f" · {times}", class_="line")
+    return element("header", heading, line, class_=tone)
+
+
+def _facts(told: Told) -> Markup:
+    started, last = told.started, told.last
+    known = last.finished and last.finished.exit_code >= 0
     facts = (
-        ("release", told.names.full(started.release)),
-        ("strategy", started.strategy),
-        ("site", started.scope),
-        ("began", f"{day(first.zero)} {clock(first.zero)} UTC"),
-        ("took", seconds(last.zero + last.end - first.zero)),
+        ("release", started.release),
+        ("began", f"{day(told.sessions[0].zero)}, {clock(told.sessions[0].zero)} UTC"),
         ("by", started.by or "not recorded"),
-        ("ended", code),
+        ("ended", f"{told.verdict}, exit {last.finished.exit_code}" if last.finished and known else "not recorded"),
         ("run", started.run),
     )
-    heading = element("h1", element("span", element("span", mark), class_="mark", aria_hidden="true"), headline)
     rows = (element("div", element("dt", label), element("dd", value)) for label, value in facts)
-    return element("header", heading, element("dl", *rows), class_=tone)
+    return element("dl", *rows, class_="facts")
 
 
 def _missing(missing: Sequence[str]) -> list[Markup]:
@@ -113,13 +121,12 @@ def _picture(session: Session, names: Names, number: int) -> Markup:
         element("div", plot, class_="scroll", tabindex=0, role="group", aria_label=f"{heading}; as a table below")
     ]
     load = session.load
-    if load and load.answers:
-        parts.append(answered(load, names))
+    parts.append(answered(session, names))
     if load and not load.course:
         parts.append(element("p", "How the requests went over time is not recorded, only their sums.", class_="dim"))
-    parts += [_folded("The same as a table: every step and gate", steps_table(session))]
+    parts += [_folded("The same as a table: every step and gate", steps_table(session), paper=True)]
     if load and load.course:
-        parts.append(_folded("The requests in figures", element("div", course_table(load, names), class_="scroll")))
+        parts.append(_folded("The requests in figures", element("div", course_table(session, names), class_="scroll")))
     warnings = [element("li", f"{seconds(at)}: {text}") for at, text in session.warnings[:40]]
     if warnings:
         parts.append(element("div", element("h3", "Warnings"), element("ul", *warnings), class_="warnings"))
@@ -133,13 +140,14 @@ def _tables(told: Told) -> list[Markup]:
     if census:
         heading = element("h2", f"The fleet at the end: {census.verdict}")
         parts.append(element("section", heading, census_table(census, told.names), class_="card"))
-    more = [_folded("The plan", plan_list(plan))] if plan else []
+    more = [_folded("The plan", plan_list(plan), paper=True)] if plan else []
     more.append(_folded(f"The log, {counted(len(_events(told)), 'event')}", log(_events(told))))
-    return [*parts, element("section", *more, class_="card")]
+    return [*parts, element("section", element("h2", "To look up"), *more, class_="card")]
 
 
-def _folded(heading: str, content: Part) -> Markup:
-    return element("details", element("summary", heading), content)
+def _folded(heading: str, content: Part, *, paper: bool = False) -> Markup:
+    """`paper`: opened for a print."""
+    return element("details", element("summary", heading), content, class_="paper" if paper else False)
 
 
 def _events(told: Told) -> list[Event]:

@@ -32,8 +32,12 @@ LEGEND = (
 def lanes(session: Session, axis: Axis) -> Markup:
     """Rows for the stages and for the hosts: those where something went wrong are always among the hosts."""
     shown, crowd = _chosen(session)
-    rows = [_row("stages", "", [_bar(span, axis) for span in session.stages], "stages")]
-    rows += [_host(host, [span for span in session.spans if span.host == host], axis) for host in shown]
+    rows = [_row("stages", "stages", "", [_bar(span, axis) for span in session.stages], "stages")]
+    domain = _domain(shown)
+    for host in shown:
+        spans = [span for span in session.spans if span.host == host]
+        mark = "✗ " if any(span.state in ("failed", "unknown") for span in spans) else ""
+        rows.append(_row(host, host.removesuffix(domain), mark, [_bar(span, axis) for span in spans], "host"))
     if crowd:
         rows.append(_crowd(session, crowd, axis))
     return joined(rows)
@@ -45,7 +49,7 @@ def flags(session: Session, axis: Axis) -> Markup:
     if not first:
         return Markup()
     at = axis.at(first.at)
-    side = "left" if at < 70 else "right"
+    side = "left" if at < 50 else "right"
     label = element("b", f"✗ {first.host} {first.name}, {seconds(first.at)}", class_=side)
     return element("div", element("i", label, style=f"left:{number(at)}%"), class_="flags")
 
@@ -66,9 +70,10 @@ def _chosen(session: Session) -> tuple[list[str], list[str]]:
     return shown, [host for host in hosts if host not in set(first)]
 
 
-def _host(host: str, spans: Sequence[Span], axis: Axis) -> Markup:
-    bad = any(span.state in ("failed", "unknown") for span in spans)
-    return _row(host, "✗" if bad else "", [_bar(span, axis) for span in spans], "host")
+def _domain(hosts: Sequence[str]) -> str:
+    """What all these names end with, from a dot on: it would take the room of what tells them apart."""
+    ends = {host[host.find(".") :] if "." in host else "" for host in hosts}
+    return ends.pop() if len(ends) == 1 else ""
 
 
 def _crowd(session: Session, hosts: Sequence[str], axis: Axis) -> Markup:
@@ -84,11 +89,12 @@ def _crowd(session: Session, hosts: Sequence[str], axis: Axis) -> Markup:
         many = counted(len(hosts_of(spans)), "host")
         whole = Span(kind, "", f"{many}: {stage}", stage, begin, end, "done")
         bars.append(_bar(whole, axis))
-    return _row(f"{len(hosts):,} more", "", bars, "host crowd")
+    name = f"{len(hosts):,} more"
+    return _row(name, name, "", bars, "host crowd")
 
 
-def _row(name: str, mark: str, bars: Sequence[Markup], kind: str) -> Markup:
-    who = element("div", element("span", name, title=name), element("b", mark) if mark else "", class_="who")
+def _row(name: str, short: str, mark: str, bars: Sequence[Markup], kind: str) -> Markup:
+    who = element("div", element("b", mark) if mark else "", element("span", short, title=name), class_="who")
     return element("div", who, element("div", *bars, class_="track"), class_=f"row {kind}")
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from dojo_deploy.events import LoadMeasured
 from dojo_deploy.reporters.html.axis import Axis
-from dojo_deploy.reporters.html.markup import Markup, element, joined, number
+from dojo_deploy.reporters.html.markup import Markup, Part, element, joined, number
 from dojo_deploy.reporters.html.names import Names
 from dojo_deploy.reporters.html.story import Session
 from dojo_deploy.reporters.text import counted, milliseconds
 
-WIDE, HIGH, LOW = 1000, 84, 56  # units of the pictures; heights are pixels too
+WIDE, HIGH, LOW = 1000, 84, 60  # units of the pictures; heights are pixels too
 UNNAMED = "not named"
+STRIPED = "hue0"  # the release that the run is about, so that it is not told by its colour alone
 LATENCIES = ("p50", "p95", "p99")
 
 Slice = Mapping[str, Any]
@@ -29,37 +30,49 @@ def charts(session: Session, axis: Axis, names: Names) -> Markup:
     return joined((_answers(parts, axis, names, load), _failures(parts, axis), _latencies(parts, axis)))
 
 
-def answered(load: LoadMeasured, names: Names) -> Markup:
+def answered(session: Session, names: Names) -> Markup:
     """Who answered, from when to when, how often: the legend of the picture."""
+    load, begin = session.load, session.load_begin
+    if not load or not load.answers:
+        return Markup()
     found = sorted(load.answers.items(), key=lambda item: item[1][0])
     rows = [
         element(
             "li",
             element("i", class_=f"key hue{names.hue(release)}"),
             element("strong", names.full(release)),
-            f" {first:.1f}–{last:.1f} s, {count:,} answers",
+            f" {first + begin:.1f}–{last + begin:.1f} s, {count:,} answers",
         )
         for release, (first, last, count) in found
     ]
     return element("ul", *rows, class_="legend answered")
 
 
-def course_table(load: LoadMeasured, names: Names) -> Markup:
+def course_table(session: Session, names: Names) -> Markup:
     """The same in figures."""
+    parts = [_moved(part, session.load_begin) for part in session.load.course] if session.load else []
     rows = [
         element(
             "tr",
-            element("td", f"{part['begin']:.1f}–{part['end']:.1f} s"),
+            element("td", f"{part['begin']:.1f}–{part['end']:.1f}"),
             element("td", f"{part['requests']:,}"),
             element("td", f"{part['failures']:,}", class_="bad" if part["failures"] else ""),
             element("td", ", ".join(f"{names.brief(name)} {count:,}" for name, count in part["answers"].items())),
             *(element("td", milliseconds(part[name])) for name in LATENCIES),
         )
-        for part in load.course
+        for part in parts
     ]
-    heads = ("of the load", "requests", "failed", "answered by", *LATENCIES)
+    heads = ("seconds", "requests", "failed", "answered by", *LATENCIES)
     head = element("tr", *(element("th", text, scope="col") for text in heads))
     return element("table", element("thead", head), element("tbody", *rows))
+
+
+def stripes() -> Markup:
+    """What `stripes` in the style sheet refers to: once in a page. Level lines, which stretching leaves as they are."""
+    line = element("path", d="M0 1.5H8", class_="stripe")
+    units = {"width": 8, "height": 5, "patternUnits": "userSpaceOnUse"}
+    pattern = element("pattern", line, id="stripes", **units)
+    return element("svg", element("defs", pattern), width=0, height=0, aria_hidden="true", class_="defs")
 
 
 def _moved(part: Slice, begin: float) -> Slice:
@@ -80,8 +93,10 @@ def _answers(parts: Sequence[Slice], axis: Axis, names: Names, load: LoadMeasure
         ]
         if any(high > low for high, low in zip(top, floor, strict=True)):
             shapes.append(_layer(parts, floor, top, axis, hue))
+            if hue == STRIPED:
+                shapes.append(_layer(parts, floor, top, axis, "stripes"))
         floor = top
-    return _row("answers / s", f"up to {most:,.0f}", _picture(HIGH, shapes, "answers per second, by release"), "tall")
+    return _row("answers/s", f"up to {most:,.0f}", _picture(HIGH, shapes, "answers per second, by release"), "tall")
 
 
 def _count(part: Slice, release: str) -> float:
@@ -135,9 +150,9 @@ def _latencies(parts: Sequence[Slice], axis: Axis) -> Markup:
         ]
         path = " ".join(f"{number(x)},{number(y)}" for x, y in points)
         lines.append(element("polyline", points=path, class_=name))
-    keys = element("span", *(element("i", name, class_=name) for name in LATENCIES), class_="keys")
     picture = _picture(LOW, lines, "milliseconds until an answer was whole: p50, p95, p99")
-    return _row("took", f"up to {milliseconds(most)}", joined((picture, keys)), "low")
+    keys = element("span", *(element("i", name, class_=name) for name in LATENCIES), class_="keys")
+    return _row("took", f"up to {milliseconds(most)}", picture, "low", keys)
 
 
 def _picture(height: int, shapes: Sequence[Markup], label: str) -> Markup:
@@ -145,6 +160,6 @@ def _picture(height: int, shapes: Sequence[Markup], label: str) -> Markup:
     return element("svg", *shapes, viewBox=box, preserveAspectRatio="none", role="img", aria_label=label)
 
 
-def _row(name: str, scale: str, picture: Markup, kind: str) -> Markup:
-    who = element("div", element("span", name), element("small", scale), class_="who")
+def _row(name: str, scale: str, picture: Markup, kind: str, keys: Part = "") -> Markup:
+    who = element("div", element("span", name), element("small", scale), keys, class_="who")
     return element("div", who, element("div", picture, class_="track"), class_=f"row traffic {kind}".rstrip())

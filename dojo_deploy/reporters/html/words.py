@@ -31,6 +31,7 @@ VERDICTS = {
 MOST_TROUBLES = 4
 MOST_LOOKS = 3
 MOST_CAUSE = 8000  # characters
+FINE = ("ok", "consistent")
 OPEN = ("resume", "abort", "status")
 
 
@@ -168,7 +169,7 @@ def _why(told: Told) -> Iterator[Part]:
             yield element("p", f"{trouble.host} · {trouble.name} ", element("code", clipped(head, 400)), class_="why")
         if trouble.cause.strip() != heads[0]:
             block = element("pre", clipped(trouble.cause.strip("\n"), MOST_CAUSE), tabindex=0)
-            yield element("details", element("summary", f"All that {trouble.host} had to say"), block)
+            yield element("details", element("summary", f"All that {trouble.host} had to say"), block, class_="paper")
     if len(ordered) > MOST_TROUBLES:
         yield element("p", f"… and {len(ordered) - MOST_TROUBLES} more, in the log below.")
 
@@ -192,9 +193,9 @@ def _standings(census: CensusTaken, names: Names) -> Iterator[str]:
         if release in ("", "?"):
             yield f"{named(hosts)} could not be asked"
             continue
-        verb = ("run" if many else "runs") if verdict == "ok" else ("link to" if many else "links to")
+        verb = ("run" if many else "runs") if verdict in FINE else ("link to" if many else "links to")
         held = f"{verb} {names.brief(release)}" if release != "–" else "hold no release" if many else "holds no release"
-        fine = {"ok": "", "bare": ""}.get(verdict, f", {verdict}")
+        fine = "" if verdict in (*FINE, "bare") else f", {verdict}"
         traffic = {"serving": f" and {'serve' if many else 'serves'}", "drained": ", out of traffic"}.get(balancer, "")
         yield f"{named(hosts)} {held}{fine}{traffic}"
 
