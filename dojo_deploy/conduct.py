@@ -36,16 +36,13 @@ def look_and_plan(
 ) -> tuple[Observed, Plan]:
     """Observes the hosts that the strategy will touch and plans for what was found."""
     site = session.inventory
-    record = ledger.read_record(session.store)
     hosts = site.group(site.web)
     chosen = {host.name for host in site.select(getattr(strategy, "limit", ""))}
     seen = observe(
         session,
         [host for host in hosts if host.name in chosen or site.balancer.can_drain],
         executor,
-        known=record.releases,
-        live=record.live,
-        standby=record.standby,
+        record=lambda: ledger.read_record(session.store),
         platform=platform,
         optional=frozenset(host.name for host in hosts) - chosen,
     )

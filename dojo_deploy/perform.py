@@ -104,6 +104,7 @@ def perform(
         _announce(run, trail, journal, wishes, header, resumed=resumed)
         prober = _probe(session, wishes, seen)
         with stops(session.cancelled, say=lambda text: trail.emit(Warned(text=text)), restore=wishes.restore):
+            cleared = executor.submit(leftovers.clear, run, work_folder(site))
             try:
                 outcome = carry_out(run, executor, undoing=undoing)
             finally:
@@ -111,6 +112,7 @@ def perform(
             if load:
                 trail.emit(load)
             # Here too the first signal only asks: a run that has ended must not be left open for want of a note.
+            cleared.result()
             result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort)
         if journal.trouble:
             trail.emit(Warned(text=f"the journal is not whole: {journal.trouble}"))
@@ -166,7 +168,6 @@ def _finish(
     if verdict == "rolled back" and abort:
         verdict = "aborted"
     census = None
-    cleared = executor.submit(leftovers.clear, run, work_folder(site)) if outcome.is_over else None
     if verdict != "fenced":
         looks = close_hosts(run, outcome, executor)
         census = take_census(
@@ -178,8 +179,6 @@ def _finish(
             standby=left_standing(run, verdict, seen),
         )
         trail.emit(census)
-    if cleared:
-        cleared.result()
     seconds = round(clock.monotonic() - started, 3)
     trail.emit(
         RunFinished(

@@ -20,7 +20,7 @@ DAY = 86400.0
 
 
 def clear(run: Run, work: Path) -> None:
-    """Removes what is too old, now that `run` has ended; failing is only a warning. `work` is the folder `.dojo`."""
+    """Removes what is too old beside `run`; failing is only a warning. `work` is the folder `.dojo`."""
     session = run.session
     try:
         ledger.prune(session.store, keep=RUNS - 1, artifacts=ARTIFACTS - 1, open_run=run.id)

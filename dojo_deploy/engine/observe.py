@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from dojo_deploy.builds.platform import PLATFORM, parse_platform
 from dojo_deploy.command import Command, quote
+from dojo_deploy.engine.record import Record
 from dojo_deploy.errors import BalancerError, TransportError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import BLUE, GREEN, Host, Inventory
 from dojo_deploy.plan import Target
-from dojo_deploy.release import HostSeen, Known, Layout, Observed, Placement, Platform, Standby
+from dojo_deploy.release import HostSeen, Layout, Observed, Placement, Platform
 
 LOOK_WITHIN = 30.0
 ASK_WITHIN = 5.0
@@ -39,21 +40,19 @@ def observe(
     hosts: Iterable[Host],
     executor: Executor,
     *,
-    known: tuple[Known, ...] = (),
-    live: str = "",
-    standby: Standby | None = None,
+    record: Callable[[], Record] = Record,
     platform: bool = True,
     optional: frozenset[str] = frozenset(),
 ) -> Observed:
     """Looks at `hosts`, all at once, and asks the balancer. Raises the first TransportError, naming all that fail.
 
-    `platform`: also ask for what an artifact depends on; it costs a start of Node. `optional`: hosts of which nothing
-    is wanted but whether they serve; one that cannot be asked is left out.
+    `record` reads the record, meanwhile. `platform`: also ask for what an artifact depends on; it costs a start of
+    Node. `optional`: hosts of which nothing is wanted but whether they serve; one that cannot be asked is left out.
     """
     site = session.inventory
-    slot = live or BLUE
+    reading = executor.submit(record)
     warnings = executor.submit(_warnings, session)
-    futures = {host.name: executor.submit(_examine, session, host, slot, platform=platform) for host in hosts}
+    futures = {host.name: executor.submit(_examine, session, host, reading, platform=platform) for host in hosts}
     found: dict[str, HostSeen] = {}
     failures: list[TransportError] = []
     for name, future in futures.items():
@@ -67,6 +66,8 @@ def observe(
         if len(failures) > 1:
             first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
         raise first
+    recorded = reading.result()
+    slot = recorded.live or BLUE
     serving = slots_served(session, found)
     if serving:
         drained = frozenset(found) - frozenset(serving[slot])
@@ -74,11 +75,11 @@ def observe(
         drained = site.balancer.drained(session, tuple(one for one in site.backends(slot) if one.host in found))
     return Observed(
         hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
-        known=known,
+        known=recorded.releases,
         live=slot,
         warnings=warnings.result(),
         serving=serving,
-        standby=standby,
+        standby=recorded.standby,
     )
 
 
@@ -109,8 +110,9 @@ def _warnings(session: Session) -> tuple[str, ...]:
         return (exc.message,)
 
 
-def _examine(session: Session, host: Host, slot: str, *, platform: bool) -> HostSeen:
+def _examine(session: Session, host: Host, record: Future[Record], *, platform: bool) -> HostSeen:
     seen = look(session, host, platform=platform)
+    slot = record.result().live or BLUE
     return replace(seen, sick=_missing(session.inventory, seen, slot) or _complaint(session, host, seen, slot))
 
 

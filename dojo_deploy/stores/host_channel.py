@@ -15,34 +15,31 @@ KEPT_SECONDS = 7 * 86400.0  # longer than any run; each question has its own, sh
 
 
 class Channel:
-    """Asks one question at a time; opens the conversation again after it was lost."""
+    """Asks questions, which are answered in their order; opens the conversation again after it was lost."""
 
     def __init__(self, shell: Shell, text: str, clock: Clock) -> None:
         self._shell = shell
         self._text = text
         self._clock = clock
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._talk: _Talk | None = None
 
     def ask(self, request: Request, data: bytes, *, within: float) -> tuple[Reply, bytes]:
         """The answer and its body. Raises LostError (it may have been done), or UnreachableError (it was not)."""
         deadline = self._clock.monotonic() + within
-        if not self._turn.acquire(timeout=within):
-            raise LostError("an earlier question to the store is still without an answer", host=self._shell.host.name)
-        try:
-            if self._talk is None:
+        with self._lock:
+            if self._talk is None or self._talk.is_over:
                 self._talk = _Talk(self._shell, self._text)
-            try:
-                return self._talk.ask(request, data, deadline, self._clock)
-            except BaseException:
-                self._talk.end()
-                self._talk = None
-                raise
-        finally:
-            self._turn.release()
+            talk = self._talk
+        try:
+            return talk.ask(request, data, deadline, self._clock)
+        except BaseException:
+            # Others that wait for theirs in the same conversation will hear that it has ended.
+            talk.end()
+            raise
 
     def close(self) -> None:
-        with self._turn:
+        with self._lock:
             if self._talk:
                 self._talk.end()
                 self._talk = None
@@ -57,6 +54,7 @@ class _Talk:
         self._heard = bytearray()
         self._news = threading.Condition()
         self._over: TransportError | None = None
+        self._ended = False
         self._thread = threading.Thread(target=self._hold, args=(shell, text), name="store", daemon=True)
         self._thread.start()
 
@@ -67,8 +65,10 @@ class _Talk:
             while True:
                 reply = find_reply(identity, self._heard)
                 if reply and len(self._heard) >= reply.start + reply.size:
-                    body = bytes(self._heard[reply.start : reply.start + reply.size])
-                    self._heard.clear()
+                    end = reply.start + reply.size
+                    body = bytes(self._heard[reply.start : end])
+                    # Before it may stand another's answer, which nobody has taken yet.
+                    del self._heard[self._heard.index(identity.encode()) : end]
                     return reply, body
                 if self._over:
                     raise self._over
@@ -77,7 +77,13 @@ class _Talk:
                     raise LostError("the store gave no answer before the deadline", host=self._host)
                 self._news.wait(left)
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing more can be asked; what was asked may still be answered."""
+        return self._ended or self._over is not None
+
     def end(self) -> None:
+        self._ended = True
         self._feed.put(b"")
 
     def _hold(self, shell: Shell, text: str) -> None:

@@ -69,7 +69,7 @@ class Rig:
         return Path(self.layout.run(run))
 
     def scripts(self) -> list[Path]:
-        return [path for path in self.run_dir().glob("*") if path.suffix in (".sh", ".pipe")]
+        return [path for path in self.run_dir().glob("*") if path.suffix in (".sh", ".pipe", ".tgz")]
 
 
 @pytest.fixture
@@ -217,6 +217,29 @@ def test_an_unread_artifact_delays_nobody(line: str, rig: Rig, tmp_path: Path) -
     results = rig.carry(step("a", line, artifact=True), artifact=artifact)
     assert results["a"].outcome == ("failed" if "3" in line else "done")
     assert time.monotonic() - started < 15
+
+
+def ask(name: str, *lines: str) -> JobStep:
+    return JobStep(name, tuple(Command.shell(line) for line in lines), 5.0, ask=True)
+
+
+def test_a_question_is_answered_anew_each_time_and_never_a_failure(rig: Rig) -> None:
+    for _ in range(2):
+        results = rig.carry(counted(rig, "a", "true"), ask("q", "echo sick; exit 3"), ask("r", "echo well"), close=True)
+        assert [(one.outcome, one.status) for one in results.values()][1:] == [("failed", 3), ("done", 0)]
+        assert rig.said()[-2:] == ["sick", "well"]
+    assert times(rig, "a") == 1
+    assert "q" not in (rig.run_dir() / "record").read_text()
+
+
+def test_what_failed_is_not_followed_by_its_questions(rig: Rig) -> None:
+    assert rig.outcomes(rig.carry(step("a", "exit 1"), ask("q", "echo asked"))) == ["failed", "not run"]
+    assert rig.said() == []
+
+
+def test_a_question_holds_neither_the_fence_nor_the_jobs_input(rig: Rig) -> None:
+    rig.carry(ask("q", "readlink /proc/self/fd/9 /proc/self/fd/8; readlink /proc/self/fd/0"))
+    assert rig.said() == ["/dev/null"]
 
 
 def test_a_job_with_an_artifact_step_needs_an_artifact(rig: Rig) -> None:

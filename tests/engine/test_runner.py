@@ -126,6 +126,22 @@ def test_hosts_that_fail_side_by_side_are_counted_together(quick: Path, step: st
     assert fleet.is_clean()
 
 
+@pytest.mark.parametrize("sick", [False, True])
+def test_a_gates_first_reading_travels_with_the_job(quick: Path, sick: bool) -> None:
+    fleet = Fleet(quick / "fleet", 1)
+    # While a job is under way its script lies on the host.
+    line = "cd ../..; ls .dojo/runs/*/*.sh >/dev/null 2>&1 && echo with >>asked || echo after >>asked; test ! -e sick"
+    fleet.document["probes"]["well"] = {"kind": "command", "run": line}
+    if sick:
+        (fleet.base / "web1" / "sick").touch()
+    result = fleet.deploy(Tiny())
+    asked = (fleet.base / "web1" / "asked").read_text().split()
+    if sick:
+        assert asked[0] == "with" and result.verdict == "mixed", "the old release is as sick as the new one"
+    else:
+        assert (asked, result.verdict, fleet.on()) == (["with"], "done", {"web1": "v2"})
+
+
 def test_a_bug_in_one_lane_stops_the_others_before_the_lock_is_given_back(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

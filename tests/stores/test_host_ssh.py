@@ -54,6 +54,18 @@ def test_of_eight_connections_exactly_one_wins(sshd: Server, shell_to: Opener, t
             assert won.count(True) == 1
 
 
+def test_questions_asked_side_by_side_get_each_their_own_answer(store: HostStore) -> None:
+    def ask(number: int) -> bytes:
+        # Sizes differ, and no body ends a line, so that answers stand close together.
+        store.put(f"k{number}", b"%d " % number * (1 + number * 997))
+        found = store.get(f"k{number}")
+        assert found is not None
+        return found.data
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(ask, range(48))) == [b"%d " % number * (1 + number * 997) for number in range(48)]
+
+
 def test_large_things_over_ssh_are_byte_exact(store: HostStore, tmp_path: Path) -> None:
     (tmp_path / "sent").write_bytes(os.urandom(20 << 20))
     store.upload("runs/a/artifact", tmp_path / "sent")
