@@ -55,16 +55,16 @@ def fetch(
     return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
 
-def fetch_url(url: str, *, clock: Clock, within: float) -> Response:
-    """`fetch` from this machine. Raises OSError."""
+def fetch_url(url: str, *, clock: Clock, within: float, address: str = "") -> Response:
+    """`fetch` from this machine, of one `address` among those of the URL's host. Raises OSError."""
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"
-    address = (parts.hostname or "", parts.port or (443 if secure else 80))
+    host = parts.hostname or ""
     started = clock.monotonic()
-    connection = socket.create_connection(address, timeout=within)
+    connection = socket.create_connection((address or host, parts.port or (443 if secure else 80)), timeout=within)
     if secure:
         try:
-            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=address[0])
+            connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
         except OSError:
             connection.close()
             raise

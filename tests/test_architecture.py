@@ -35,8 +35,8 @@ ALLOWED = {
 FOREIGN = {
     "paramiko": {"transports"},
     "fabric": {"transports"},
-    "boto3": {"stores/s3.py", "secrets.py", "sandbox"},
-    "botocore": {"stores/s3.py", "secrets.py", "sandbox"},
+    "boto3": {"stores/s3.py", "balancers/alb_api.py", "secrets.py", "sandbox"},
+    "botocore": {"stores/s3.py", "balancers/alb_api.py", "secrets.py", "sandbox"},
     "rich": {"reporters"},
     "asyncssh": {"sandbox"},
     "yaml": {"configuration"},

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dojo_deploy.errors import ConfigError
 
 KINDS = {
+    "alb": "dojo_deploy.balancers.alb:Alb",
     "nginx": "dojo_deploy.balancers.nginx:Nginx",
     "none": "dojo_deploy.balancers.none:NoBalancer",
 }

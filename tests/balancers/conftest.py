@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from . import alb_cloud
 from .local import DEBIAN, RunningNginx, Upstream
 
 
@@ -48,3 +49,17 @@ def nginx(tmp_path: Path) -> Iterator[RunningNginx]:
     running.site("shop-test")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with alb_cloud.running(tmp_path_factory.mktemp("amazon")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def edge(amazon: str) -> Iterator[alb_cloud.Edge]:
+    """A load balancer that knows of blue only as yet, and what its users reach."""
+    one = alb_cloud.Edge(alb_cloud.Cloud(amazon, green=None))
+    yield one
+    one.stop()

@@ -129,7 +129,7 @@ def test_values_are_bound_to_the_types_of_the_fields(text: str, expected: Shapes
         ("store: {kind: directoy, path: /x}", 'store.kind: unknown kind "directoy"; did you mean directory?'),
         ("store: {kind: directory, path: /x, paht: /x}", "store.paht: unknown key; did you mean path?"),
         ("store: nowhere", "store: 'nowhere' is not a store"),
-        ("balancer: ngnix", "balancer: 'ngnix' is not a balancer; nginx, none"),
+        ("balancer: ngnix", "balancer: 'ngnix' is not a balancer; alb, nginx, none"),
         ("balancer: no.such:Thing", "balancer: there is no module no.such; is its folder on PYTHONPATH?"),
         ("balancer: {kind: 'json:Thing'}", "balancer.kind: json has no class Thing"),
         ("balancer: {kind: 'json:JSONDecoder'}", "json:JSONDecoder is no dataclass"),

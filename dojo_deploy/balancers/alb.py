@@ -1,0 +1,178 @@
+"""Amazon's Application Load Balancer: a target group per colour, and a listener or a rule that sends to one of them."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dojo_deploy.balancers import alb_change as change
+from dojo_deploy.balancers import alb_forward as forward
+from dojo_deploy.balancers import alb_maintenance as maintenance
+from dojo_deploy.balancers import alb_proof as proof
+from dojo_deploy.balancers.alb_api import RULE, connected, region_of
+from dojo_deploy.balancers.alb_site import Site
+from dojo_deploy.errors import ConfigError, RefusedError
+from dojo_deploy.interfaces import Answer, Backend, Page, Session
+from dojo_deploy.inventory import BLUE, GREEN
+from dojo_deploy.secrets import Secret
+
+
+@dataclass(frozen=True)
+class Alb:
+    """Keys of `balancer:` for `kind: alb`. `front` is the ARN of a listener, or of one of its rules.
+
+    `groups` names a target group per slot; rolling alone needs `blue` only. A target is what the host's label says
+    (`labels: {target: i-0123…}`), else its address. Health checks are the groups' own. A maintenance page closes the
+    whole listener, or what the rule is for; an ALB answers 1024 bytes at most, and cannot say Retry-After. What an ALB
+    sends on names no host, so a switch is proven by the release that answers at the inventory's `url`.
+    """
+
+    groups: Mapping[str, str]  # slot -> name or ARN
+    front: str
+    region: str = ""  # empty: that of `front`
+    label: str = "target"
+    url: str = ""  # empty: the inventory's
+    healthy_within: float = 300.0  # from registering; six checks of 30 s are Amazon's default
+    drain_within: float = 330.0  # must exceed the groups' deregistration delay
+    effect_within: float = 60.0  # from a change until all of Amazon's addresses answer by it
+    endpoint: str = ""  # for what is not Amazon's own
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+
+    can_drain = True
+
+    @property
+    def can_switch(self) -> bool:
+        return BLUE in self.groups and GREEN in self.groups
+
+    def check(self) -> None:
+        """Raises ConfigError."""
+        if ":listener/app/" not in self.front and f"{RULE}app/" not in self.front:
+            raise ConfigError("wants the ARN of a listener, or of a rule, of an Application Load Balancer", key="front")
+        unknown = sorted(set(self.groups) - {BLUE, GREEN})
+        if unknown or BLUE not in self.groups:
+            raise ConfigError("wants a target group for blue, and one for green if colours are switched", key="groups")
+        if len(set(self.groups.values())) < len(self.groups):
+            raise ConfigError("each colour wants a target group of its own", key="groups")
+
+    def drained(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[str]:
+        serving = {backend.host for backend in self.serving(session, backends)}
+        return frozenset(backend.host for backend in backends) - serving
+
+    def serving(self, session: Session, backends: tuple[Backend, ...]) -> frozenset[Backend]:
+        with self._site(session) as site:
+            return site.serving(backends)
+
+    def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
+        """Takes the group's whole deregistration delay, even if nothing is under way.
+
+        Raises RefusedError when no other host of `pool` serves (an empty one allows it) or the delay is longer than
+        `drain_within`, FencedError, BalancerError when it was put back.
+        """
+        with self._site(session) as site:
+            change.drain(site, backend, pool, within=self.drain_within)
+
+    def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:  # noqa: ARG002
+        """Returns once Amazon calls it healthy. Raises RefusedError while another colour serves, BalancerError."""
+        with self._site(session) as site:
+            change.restore(site, backend, within=self.healthy_within)
+
+    def switch(self, session: Session, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> None:
+        """Raises RefusedError, FencedError, BalancerError when what was there before is there again."""
+        if not to:
+            raise RefusedError("a switch to nothing would leave the site without a backend")
+        with self._site(session) as site:
+            change.switch(
+                site, to, away, url=self._url(session), healthy=self.healthy_within, effect=self.effect_within
+            )
+
+    def settle(self, session: Session, within: float) -> None:
+        """Waits for the load balancer's idle timeout: of requests it tells nothing, and a stream may go on.
+
+        Raises BalancerError at once when that is longer than `within`.
+        """
+        with self._site(session) as site:
+            change.settle(site, within)
+
+    def close(self, session: Session, page: Page) -> None:
+        """Raises RefusedError for a page that an ALB cannot answer, FencedError, BalancerError when it was put back."""
+        with self._site(session) as site:
+            maintenance.close(site, page, url=self._url(session), effect=self.effect_within)
+        session.say("an ALB cannot say Retry-After: clients are told nothing of when to come back")
+
+    def open(self, session: Session) -> None:
+        """Raises BalancerError when the page is up again, FencedError."""
+        with self._site(session) as site:
+            maintenance.open_again(site, url=self._url(session), effect=self.effect_within)
+
+    def closed(self, session: Session) -> bool:
+        with self._site(session) as site:
+            return maintenance.closed(site)
+
+    def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
+        name = forward.short(self.front)
+        if verb == "close":
+            return (f"{name}: rules before all others: 503 and the page, without Retry-After",)
+        if verb == "open":
+            return (f"{name}: the page's rules are deleted",)
+        if verb == "switch":
+            hosts = ", ".join(f"{backend.host} {backend.address}" for backend in backends)
+            group = self.groups.get(backends[0].slot, "") if backends else ""
+            return (
+                f"{group}: {hosts} registered and healthy, at most {self.healthy_within:g} s",
+                f"{name}: forwards all to {group}, the other target group stays in with weight 0",
+                f"{name}: until every answer is the new release's, at most {self.effect_within:g} s",
+            )
+        word = "deregister-targets" if verb == "drain" else "register-targets"
+        wait = (
+            f"for the target group's deregistration delay, at most {self.drain_within:g} s"
+            if verb == "drain"
+            else f"until healthy, at most {self.healthy_within:g} s"
+        )
+        return tuple(f"{self.groups.get(one.slot, '')}: {word} {one.host} {one.address}, {wait}" for one in backends)
+
+    def warnings(self, session: Session) -> tuple[str, ...]:
+        """What draining costs, in seconds, and what makes a switch slow or hard to prove."""
+        with self._site(session) as site:
+            return tuple(self._warnings(site))
+
+    def answer(self, session: Session, path: str = "/", *, within: float = 10.0) -> Answer | None:
+        url = self._url(session)
+        if not url:
+            return None
+        found = proof.ask(session, urllib.parse.urljoin(url, path), within=within)
+        dotted = session.inventory.app.release_field
+        release = (found.field(dotted) if dotted else None) or ""
+        return Answer(found.status, "", release, found.body, found.headers.get("location", ""))
+
+    def _warnings(self, site: Site) -> Iterator[str]:
+        actions = site.front().actions
+        shares, hosts = forward.weights(actions), len(site.session.inventory.group(site.session.inventory.web))
+        for slot in site.groups:
+            group, delay = self.groups[slot], change.delay_of(site, slot)
+            if delay > self.drain_within:
+                yield f"{group}: drains for {delay:g} s, longer than drain_within: no host can be drained"
+            elif delay and shares.get(site.groups[slot]):
+                yield (
+                    f"{group}: every drain takes its deregistration delay, {delay:g} s, busy or not: "
+                    f"{hosts} hosts one by one {hosts * delay / 60:.0f} min"
+                )
+            if site.groups[slot] not in shares:
+                yield f"{group}: not in {forward.short(self.front)}: the first switch to {slot} waits for health checks"
+        if sticky := forward.sticky_seconds(actions):
+            yield f"{forward.short(self.front)}: sticky target groups: clients stay with the old colour for {sticky} s"
+        if not self._url(site.session):
+            yield f"{forward.short(self.front)}: no `url` to ask, so a switch is proven by Amazon's own word alone"
+
+    def _url(self, session: Session) -> str:
+        return self.url or session.inventory.url
+
+    @contextmanager
+    def _site(self, session: Session) -> Iterator[Site]:
+        region = self.region or region_of(self.front)
+        keys = {"access_key": self.access_key, "secret_key": self.secret_key}
+        with connected(region=region, endpoint=self.endpoint, **keys) as api:
+            groups = {slot: api.group(name) for slot, name in self.groups.items()}
+            yield Site(session, api, self.front, groups, self.label)
