@@ -17,7 +17,6 @@ from typing import Any
 from dojo_deploy.engine.journal import Journal
 from dojo_deploy.events import Event
 from tests.engine.rig import Fleet
-from tests.engine.tiny import Tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +37,8 @@ class Killer:
 
     def _asked(self, verb: str, fleet: Fleet, after: int, options: dict[str, object]) -> bool:
         assert self._process.stdin and self._process.stdout
-        line = json.dumps([verb, str(fleet.base), len(fleet.names), after, options])
+        kind = f"{type(fleet).__module__}:{type(fleet).__name__}"
+        line = json.dumps([verb, kind, str(fleet.base), len(fleet.names), after, options])
         print(line, file=self._process.stdin, flush=True)
         status = int(self._process.stdout.readline())
         assert status in (0, -signal.SIGKILL)
@@ -57,22 +57,23 @@ def killer() -> Iterator[Killer]:
 def serve() -> None:
     """Reads what to do line by line, and prints how each child ended."""
     for line in sys.stdin:
-        verb, base, hosts, after, options = json.loads(line)
+        verb, made, base, hosts, after, options = json.loads(line)
         child = os.fork()
         if not child:
-            fleet = Fleet(Path(base), hosts)
-            _run(
-                after,
-                partial(fleet.deploy, _strategy(**options)) if verb == "deploy" else partial(fleet.go_on, **options),
-            )
+            fleet: Fleet = _named(made)(Path(base), hosts)
+            begin = partial(fleet.begin, _named(options.pop("kind", "")), **_tupled(options))
+            _run(after, begin if verb == "deploy" else partial(fleet.go_on, **options))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _strategy(*, kind: str = "", **options: Any) -> object:
-    """The tiny one, or the one that `kind` names: module and class."""
-    module, _, name = kind.partition(":")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return getattr(import_module(module), name)(**values) if kind else Tiny(**values)
+def _named(name: str) -> Any:
+    """What `module:Class` names; nothing for nothing."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute) if name else None
+
+
+def _tupled(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
 def _run(after: int, run: Callable[[], object]) -> None:

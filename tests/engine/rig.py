@@ -43,8 +43,16 @@ class Fleet:
             "probes": {"well": {"kind": "tests.engine.tiny:Well"}},
             "store": {"kind": "directory", "path": str(base / "store")},
         }
+        self.prepare()
         if not self.doors.exists():
             self._make()
+
+    def prepare(self) -> None:
+        """Where another kind of fleet says what its inventory has."""
+
+    def begin(self, strategy: Any = None, **options: Any) -> Result:
+        """A run as a controller that will be killed makes it: by a strategy's class, or the usual one."""
+        return self.deploy((strategy or Tiny)(**options))
 
     def _make(self) -> None:
         self.doors.mkdir(parents=True)
