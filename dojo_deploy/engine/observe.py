@@ -44,14 +44,15 @@ def observe(
     platform: bool = True,
     optional: frozenset[str] = frozenset(),
 ) -> Observed:
-    """Looks at `hosts`, all at once, and asks the balancer. Raises the first TransportError, naming all that fail.
+    """Looks at `hosts`, all at once, and asks the balancer. Raises the first TransportError, naming all that fail, or
+    BalancerError for a balancer that serves some of them and could not be changed.
 
     `record` reads the record, meanwhile. `platform`: also ask for what an artifact depends on; it costs a start of
     Node. `optional`: hosts of which nothing is wanted but whether they serve; one that cannot be asked is left out.
     """
     site = session.inventory
     reading = executor.submit(record)
-    warnings = executor.submit(_warnings, session)
+    warnings = executor.submit(site.balancer.warnings, session)
     futures = {host.name: executor.submit(_examine, session, host, reading, platform=platform) for host in hosts}
     found: dict[str, HostSeen] = {}
     failures: list[TransportError] = []
@@ -77,7 +78,7 @@ def observe(
         hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
         known=recorded.releases,
         live=slot,
-        warnings=warnings.result(),
+        warnings=_told(warnings, serves=site.balancer.can_drain and bool(found.keys() - drained)),
         serving=serving,
         standby=recorded.standby,
     )
@@ -102,10 +103,12 @@ def look(session: Session, host: Host, *, platform: bool = True, room: bool = Tr
     return answer(host, done.stdout.decode("utf-8", "backslashreplace"))
 
 
-def _warnings(session: Session) -> tuple[str, ...]:
+def _told(warnings: Future[tuple[str, ...]], *, serves: bool) -> tuple[str, ...]:
     try:
-        return session.inventory.balancer.warnings(session)
+        return warnings.result()
     except BalancerError as exc:
+        if serves:
+            raise  # a balancer that cannot be changed now fails the first drain, and its undo
         # Before its first deployment nginx may rightly refuse a site whose upstream is not there yet.
         return (exc.message,)
 

@@ -128,6 +128,18 @@ class Grumbling(NoBalancer):
         return ("lb1: too old",)
 
 
+@dataclass(frozen=True)
+class Serving(Grumbling):
+    """Sends requests to every host."""
+
+    can_drain = True
+
+
+def test_a_balancer_that_serves_and_could_not_be_changed_is_no_warning(host: Inventory) -> None:
+    with pytest.raises(BalancerError, match="refuses its configuration"):
+        whole(replace(host, balancer=Serving(refuses=True)))
+
+
 @pytest.mark.parametrize(
     ("balancer", "said"),
     [(Grumbling(), "lb1: too old"), (Grumbling(refuses=True), "lb1: nginx refuses its configuration as it is")],
