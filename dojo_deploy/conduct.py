@@ -88,7 +88,12 @@ def conduct(
                 at=utc(clock.now()),
                 options={"limit": wishes.limit, "reason": wishes.reason},
             )
-            ledger.write_header(session.store, header, wishes.redact)
+            # Side by side: a run that is open and has no header never began.
+            opened = executor.submit(lease.open, run_id)
+            try:
+                ledger.write_header(session.store, header, wishes.redact)
+            finally:
+                wait([opened])
             if sent:
                 sent.result()
         except BaseException:
@@ -96,7 +101,7 @@ def conduct(
             _give_back(lease, closed=True)
             raise
         try:
-            lease.open(run_id)
+            opened.result()
         except BaseException:
             # It may have been opened all the same: its header and its artifact stay.
             _give_back(lease, closed=True)
@@ -119,7 +124,11 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
         lease.release(closed=True)
         return Result("", "nothing to do")
     try:
-        header = ledger.read_header(session.store, lease.open_run)
+        header = ledger.find_header(session.store, lease.open_run)
+        if header is None:
+            # Its controller ended before the first change.
+            lease.release(closed=True)
+            return Result(lease.open_run, "nothing to do")
         session.inventory = inventory_from_document(header.inventory, path=site.path)
         strategy = strategy_from_document(header.strategy)
         seen = ledger.observed_from_dict(header.observed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dojo_deploy.clock import SystemClock
-from dojo_deploy.errors import DojoError
+from dojo_deploy.errors import DojoError, TransportError
 from dojo_deploy.interfaces import Clock, Shell, Store
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import CONTROLLER
@@ -34,6 +34,7 @@ class OpenSession:
         self._guards: dict[str, threading.Lock] = {}
         self._store: Store | None = None
         self._gateways: Gateways | None = None
+        self._closed = False
 
     @property
     def store(self) -> Store:
@@ -44,6 +45,8 @@ class OpenSession:
 
     def shell(self, host: str) -> Shell:
         with self._lock:
+            if self._closed:
+                raise TransportError("the session is closed", host=host)
             if host not in self._shells:
                 self._shells[host] = self._connect(host)
             return self._shells[host]
@@ -68,7 +71,11 @@ class OpenSession:
         if self._store is not None:
             with contextlib.suppress(DojoError):
                 self._store.close()
-        for shell in self._shells.values():
+        with self._lock:
+            # Threads of `warm` may still be about to connect.
+            self._closed = True
+            shells = tuple(self._shells.values())
+        for shell in shells:
             with contextlib.suppress(DojoError):
                 shell.close()
         if self._gateways is not None:

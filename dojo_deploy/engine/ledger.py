@@ -100,10 +100,16 @@ def write_header(store: Store, header: Header, redact: Redactor | None = None) -
 
 def read_header(store: Store, run: str) -> Header:
     """Raises RefusedError when the store has no such run."""
-    values = read_json(store, f"runs/{run}/header.json")
-    if not values:
+    found = find_header(store, run)
+    if found is None:
         raise RefusedError(f"the store knows no run {run}", hint="invoke history   lists those it knows")
-    return _built(Header, values)
+    return found
+
+
+def find_header(store: Store, run: str) -> Header | None:
+    """None when the run never began."""
+    values = read_json(store, f"runs/{run}/header.json")
+    return _built(Header, values) if values else None
 
 
 def write_artifact(store: Store, run: str, path: Path) -> None:

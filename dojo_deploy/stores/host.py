@@ -53,8 +53,7 @@ class HostStore:
         self.shell = shell
         self.base = base
         self.clock = clock
-        self._text = Command.of("sh", "-c", SCRIPT, "dojo-store", base).render()
-        self._channel = Channel(shell, self._text, clock)
+        self._channel = Channel(shell, self._script, clock)
 
     def get(self, key: str) -> Stored | None:
         reply, body = self._ask(Request("get", checked(key)))
@@ -79,7 +78,7 @@ class HostStore:
         with _told(key, self.shell), path.open("rb") as file:
             request = Request("put", checked(key), size=path.stat().st_size)
             feed = Chained(request.line(identity), file)
-            self.shell.stream(self._text, within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
+            self.shell.stream(self._script(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
             reply = find_reply(identity, output)
             _judged(key, reply, bytes(output[reply.start :]) if reply else b"")
 
@@ -87,7 +86,7 @@ class HostStore:
         identity = new_identity()
         with _told(key, self.shell), Saved(path, identity) as saved:
             feed = io.BytesIO(Request("get", checked(key)).line(identity))
-            self.shell.stream(self._text, within=MOVE_SECONDS, stdin=feed, on_output=saved.write)
+            self.shell.stream(self._script(), within=MOVE_SECONDS, stdin=feed, on_output=saved.write)
             reply = _judged(key, saved.reply)
             if saved.size != reply.size:
                 raise LostError(f"only {saved.size} of {reply.size} bytes arrived")
@@ -98,6 +97,9 @@ class HostStore:
     def close(self) -> None:
         """Ends the kept `sh`; the connection is the session's."""
         self._channel.close()
+
+    def _script(self, *first: str) -> str:
+        return Command.of("sh", "-c", SCRIPT, "dojo-store", self.base, *first).render()
 
     def _ask(self, request: Request, data: bytes = b"") -> tuple[Reply, bytes]:
         with _told(request.key, self.shell):

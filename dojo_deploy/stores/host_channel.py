@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import queue
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from dojo_deploy.errors import LostError, TransportError
@@ -17,9 +18,10 @@ KEPT_SECONDS = 7 * 86400.0  # longer than any run; each question has its own, sh
 class Channel:
     """Asks questions, which are answered in their order; opens the conversation again after it was lost."""
 
-    def __init__(self, shell: Shell, text: str, clock: Clock) -> None:
+    def __init__(self, shell: Shell, script: Callable[..., str], clock: Clock) -> None:
+        """`script` is the text that answers questions; its arguments are the words of the first."""
         self._shell = shell
-        self._text = text
+        self._script = script
         self._clock = clock
         self._lock = threading.Lock()
         self._talk: _Talk | None = None
@@ -27,12 +29,19 @@ class Channel:
     def ask(self, request: Request, data: bytes, *, within: float) -> tuple[Reply, bytes]:
         """The answer and its body. Raises LostError (it may have been done), or UnreachableError (it was not)."""
         deadline = self._clock.monotonic() + within
+        identity = new_identity()
         with self._lock:
-            if self._talk is None or self._talk.is_over:
-                self._talk = _Talk(self._shell, self._text)
             talk = self._talk
+            if talk is None or talk.is_over:
+                # A first question without bytes travels with the command.
+                talk = self._talk = _Talk(self._shell, self._script(*(() if data else request.words(identity))))
+                is_sent = not data
+            else:
+                is_sent = False
+            if not is_sent:
+                talk.send(request.line(identity) + data)
         try:
-            return talk.ask(request, data, deadline, self._clock)
+            return talk.answer(identity, deadline, self._clock)
         except BaseException:
             # Others that wait for theirs in the same conversation will hear that it has ended.
             talk.end()
@@ -58,9 +67,10 @@ class _Talk:
         self._thread = threading.Thread(target=self._hold, args=(shell, text), name="store", daemon=True)
         self._thread.start()
 
-    def ask(self, request: Request, data: bytes, deadline: float, clock: Clock) -> tuple[Reply, bytes]:
-        identity = new_identity()
-        self._feed.put(request.line(identity) + data)
+    def send(self, question: bytes) -> None:
+        self._feed.put(question)
+
+    def answer(self, identity: str, deadline: float, clock: Clock) -> tuple[Reply, bytes]:
         with self._news:
             while True:
                 reply = find_reply(identity, self._heard)

@@ -1,7 +1,8 @@
 """The store's half that runs on the host: POSIX sh with flock, reading requests from its standard input until it ends.
 
 Request: `ID OP KEY WANT NEW SIZE` on one line, then SIZE bytes. Answer: `ID STATUS SIZE`, then SIZE bytes. ID is
-unguessable, so neither a login banner nor an object's content can pass for an answer. WANT is an etag, `absent` or
+unguessable, so neither a login banner nor an object's content can pass for an answer. The first request may come with
+the command, as words, if it has no bytes: that saves a round trip. WANT is an etag, `absent` or
 `any`. A put whose NEW etag is there already is `done`: so a put without an answer is simply sent again.
 """
 
@@ -52,7 +53,7 @@ serve() {
     fi ;;
   esac
 }
-while read -r id op key want new size; do
+answer() {
   part=.unfinished/$id.$$
   if [ "$op" = put ]; then
     # What was not received would be read as the next request, so there is none after either failure.
@@ -62,7 +63,9 @@ while read -r id op key want new size; do
   fi
   serve 9>>.lock
   rm -f "$part"
-done
+}
+if [ $# -gt 1 ]; then id=$2 op=$3 key=$4 want=$5 new=$6 size=$7; answer; fi
+while read -r id op key want new size; do answer; done
 """
 
 
@@ -76,8 +79,11 @@ class Request:
     etag: str = "-"
     size: int = 0
 
+    def words(self, identity: str) -> tuple[str, ...]:
+        return identity, self.op, self.key, self.want, self.etag, str(self.size)
+
     def line(self, identity: str) -> bytes:
-        return f"{identity} {self.op} {self.key} {self.want} {self.etag} {self.size}\n".encode("ascii")
+        return (" ".join(self.words(identity)) + "\n").encode("ascii")
 
 
 @dataclass(frozen=True)

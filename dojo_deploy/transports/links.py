@@ -27,6 +27,7 @@ class Link:
         self._transport = transport
         self._host = host
         self._slots = threading.BoundedSemaphore(SESSIONS)
+        # paramiko keeps one exception per connection: threads that open side by side get each other's.
         self._opening = threading.Lock()
         self._lock = threading.Lock()
         self._users = 0
@@ -44,7 +45,12 @@ class Link:
         with self._lock:
             self._users += 1
         try:
-            return self._spare() or self._opened(within)
+            channel = self._spare()
+            if channel is None:
+                with self._opening:
+                    # One that was opened ahead meanwhile is as good.
+                    channel = self._spare() or self._opened(within)
+            return channel
         except self.broken as exc:
             self.release(None)
             raise UnreachableError(f"no session could be opened: {exc}", host=self._host.name) from exc
@@ -53,7 +59,8 @@ class Link:
         """Opens sessions ahead of their use, each of which saves a round trip then. Best effort."""
         with contextlib.suppress(*self.broken):
             while len(self._spares) < min(sessions, SESSIONS):
-                self._spares.append(self._opened(within))
+                with self._opening:
+                    self._spares.append(self._opened(within))
 
     def release(self, channel: Any) -> None:
         """The session is over, or given up."""
@@ -95,8 +102,7 @@ class Link:
         return None
 
     def _opened(self, within: float) -> Any:
-        # paramiko keeps one exception per connection: threads that open side by side get each other's.
-        with self._opening, cut_off(within, self.close):
+        with cut_off(within, self.close):
             return self._transport.open_session(timeout=max(0.0, within))
 
     def _hang_up(self, channel: Any) -> None:
