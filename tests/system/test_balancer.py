@@ -13,36 +13,45 @@ soak = pytest.mark.soak
 SECOND = at(StageStarted, stage="batch 2 of 2")
 
 
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        ("echo 'server {' >>/etc/nginx/nginx.conf", "unexpected end of file"),
-        pytest.param("echo 'deploy ALL=(root) /usr/sbin/nginx' >/etc/sudoers.d/dojo", "password", marks=soak),
-    ],
-    ids=["a configuration that it refuses", "sudo asks for a password"],
-)
-@pytest.mark.parametrize("moment", [pytest.param("before", marks=soak), "within"])
-def test_an_nginx_that_cannot_be_told_goes_on_serving_the_old_release(
-    bed: Bed, fault: str, words: str, moment: str
-) -> None:
+FAULTS = [
+    pytest.param("echo 'server {' >>/etc/nginx/nginx.conf", "directive is not allowed here", id="configuration"),
+    pytest.param(
+        "echo 'deploy ALL=(root) /usr/sbin/nginx' >/etc/sudoers.d/dojo", "password is required", id="sudo", marks=soak
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTS)
+def test_an_nginx_that_could_not_be_told_is_named_before_anything_is_changed(bed: Bed, fault: str, words: str) -> None:
     before = bed.serving()
-    balancer = bed.machines["lb1"]
-    if moment == "before":
-        balancer.run(fault)
+    bed.machines["lb1"].run(fault)
 
-    acts = [(SECOND, lambda: balancer.run(fault))] if moment == "within" else []
-    story = deploying(bed.fleet, OTHER[before], *acts, probe=50)
+    done = bed.fleet.invoke("deploy", "--ref", OTHER[before], within=60)
 
-    # What was changed before nginx stopped listening cannot be put back through it.
-    assert story.ended == (("rolled back", 20) if moment == "before" else ("mixed", 30)), story.result.reason
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert words in done.stderr, done.stderr
+    release = bed.fleet.release(before)
+    assert bed.answers() == dict.fromkeys(WEB, release)
+    assert set(bed.through()) == {release}
+    bed.heal()
+    assert bed.troubles(before) == []
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTS)
+def test_an_nginx_that_can_be_told_no_more_goes_on_serving_both_releases(bed: Bed, fault: str, words: str) -> None:
+    before = bed.serving()
+
+    story = deploying(bed.fleet, OTHER[before], (SECOND, lambda: bed.machines["lb1"].run(fault)), probe=50)
+
+    # The first host has the new release, and cannot be drained to be put back.
+    assert story.ended == ("mixed", 30), story.result.reason
     assert words in story.result.reason, story.result.reason
     assert story.result.load and story.result.load.failures == 0, story.result.load
     old, new = bed.fleet.release(before), bed.fleet.release(OTHER[before])
-    assert {bed.answer(name) for name in ("web2", "web3")} == {old}
-    assert set(bed.through()) <= {old, new}
+    assert bed.answers() == {"web1": new, "web2": old, "web3": old}
+    assert set(bed.through()) == {old, new}
     bed.heal()
-    if moment == "within":
-        assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    assert app.abort(bed.fleet.inventory).verdict == "aborted"
     assert bed.troubles(before) == []
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from dojo_deploy import app
 from tests.e2e.fleet import QUICK
-from tests.system.bed import FAKETIME, WEB, Bed
+from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, deploying
 
+# The program under a clock that this test sets, as its own modules and its libraries' see it. A preloaded libfaketime
+# does not do: Python's sleep would fail under it.
+DOJO = """
+import pathlib, sys, time
+offset, real = pathlib.Path(sys.argv.pop(1)), time.time
+time.time = lambda: real() + float(offset.read_text() or 0)
+time.time_ns = lambda: int(time.time() * 1e9)
+from dojo_deploy.tasks.program import main
+main()
+"""
 FAST = {**QUICK, "batches": '[1, "100%"]', "prove": "off"}
 
 
@@ -33,36 +41,26 @@ def test_hosts_whose_clocks_are_wrong_by_an_hour_are_deployed_to_and_rolled_back
     assert bed.troubles(before) == []
 
 
-@pytest.mark.parametrize("steps", [("+1h", "-1h"), pytest.param(("-1h", "+1h"), marks=pytest.mark.soak)])
-def test_a_controller_whose_clock_jumps_within_the_run_ends_it_all_the_same(bed: Bed, steps: tuple[str, str]) -> None:
+@pytest.mark.parametrize("jumps", [(3600, -3600), pytest.param((-3600, 3600), marks=pytest.mark.soak)])
+def test_a_controller_whose_clock_jumps_within_the_run_ends_it_all_the_same(bed: Bed, jumps: tuple[int, int]) -> None:
     before = bed.serving()
-    stamp = bed.folder / "clock"
-    stamp.write_text("+0")
-    env = {
-        **os.environ,
-        "LD_PRELOAD": str(FAKETIME),
-        "FAKETIME_TIMESTAMP_FILE": str(stamp),
-        "FAKETIME_NO_CACHE": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    words = [str(Path(sys.executable).with_name("dojo")), "deploy", "--ref", OTHER[before], "-i"]
+    offset = bed.folder / "offset"
+    offset.write_text("0")
     sets = [word for key, value in FAST.items() for word in ("--set", f"{key}={value}")]
-    said = []
+    words = ["deploy", "--ref", OTHER[before], "-i", str(bed.fleet.inventory), *sets]
+    said, left = [], list(jumps)
     with subprocess.Popen(
-        [*words, str(bed.fleet.inventory), *sets],
-        env=env,
+        [sys.executable, "-c", DOJO, str(offset), *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as run:
         assert run.stdout
-        left = list(steps)
         for line in run.stdout:
             said.append(line)
-            if left and "switch" in line:
-                stamp.write_text(left.pop(0))
+            if left and "drain" in line:
+                offset.write_text(str(left.pop(0)))
 
     assert run.returncode == 0, "".join(said)
     assert left == [], "".join(said)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import resource
+import signal
 import threading
 from typing import Any
 
 import pytest
 
 from dojo_deploy.events import OutputWritten, StepFinished
-from tests.system.bed import Bed
+from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, at, deploying
 
 MEBIBYTES = 60
@@ -37,8 +38,7 @@ def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> No
     said = {event.line for event in story.of(OutputWritten) if event.host == "web3" and "prepare" in event.step}
     assert {r"\xff\xfe café \xc3red \x07", "answer: 1", "left"} <= said
     assert bed.troubles(OTHER[before]) == []
-    for name in ("web1", "web2", "web3"):
-        assert bed.machines[name].run("pkill -f 'sleep 300'; echo done") == "done\n"
+    assert [bed.machines[name].send(signal.SIGTERM, "sleep 300") for name in WEB] == [1, 1, 1]
 
 
 def test_a_reader_of_the_link_never_finds_it_missing(bed: Bed) -> None:
@@ -74,6 +74,8 @@ def test_a_host_on_a_slow_line_delays_nobody_but_its_batch(bed: Bed) -> None:
         bed.rack.net("tc qdisc del dev web3 root")
 
     assert story.ended == ("done", 0), story.result.reason
+    took = {event.host: event.seconds for event in story.of(StepFinished) if event.name == "stage"}
+    assert took["web3"] > 3 > took.get("web1", 0.0) + took.get("web2", 0.0), took
     assert bed.troubles(OTHER[before]) == []
 
 
