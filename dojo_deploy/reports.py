@@ -67,5 +67,5 @@ def _find(session: OpenSession, root: Path, run: str) -> str:
     if not fits:
         raise RefusedError(f"no run {run!r} is known", hint="invoke history   lists the runs")
     if run and run not in fits and len(fits) > 1:
-        raise ConfigError(f"{run!r} may be {len(fits)} runs: {' '.join(fits[:4])} …", key="--run")
+        raise ConfigError(f"{run!r} may be {len(fits)} runs: {' '.join(fits[:4])}{' …' * (len(fits) > 4)}", key="--run")
     return run if run in fits else fits[-1]

@@ -30,7 +30,7 @@ LEGEND = (
 
 
 def lanes(session: Session, axis: Axis) -> Markup:
-    """Rows for the stages and for the hosts: those where something went wrong are always among the hosts."""
+    """Rows for the stages and for the hosts: of a crowd, those first where something went wrong."""
     shown, crowd = _chosen(session)
     rows = [_row("stages", "stages", "", [_bar(span, axis) for span in session.stages], "stages")]
     domain = _domain(shown)
@@ -65,9 +65,8 @@ def _chosen(session: Session) -> tuple[list[str], list[str]]:
         return hosts, []
     odd = {span.host for span in session.spans if span.state in ("failed", "unknown", "open")}
     odd |= {span.host for span in session.spans if span.bad}
-    first = sorted(hosts, key=lambda host: host not in odd)[:MOST_LANES]
-    shown = [host for host in hosts if host in set(first)]
-    return shown, [host for host in hosts if host not in set(first)]
+    ordered = sorted(hosts, key=lambda host: host not in odd)
+    return ordered[:MOST_LANES], ordered[MOST_LANES:]
 
 
 def _domain(hosts: Sequence[str]) -> str:
