@@ -14,7 +14,7 @@ from dojo_deploy.config import inventory_from_document, strategy_document, strat
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.closing import close_forgotten
 from dojo_deploy.engine.executors import threads
-from dojo_deploy.engine.observe import observe
+from dojo_deploy.engine.observe import Looking
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.recall import recall
 from dojo_deploy.engine.remember import ABORTED
@@ -35,10 +35,16 @@ def look_and_plan(
     session: OpenSession, strategy: Strategy, release_of: ReleaseOf, executor: Executor, *, platform: bool
 ) -> tuple[Observed, Plan]:
     """Observes the hosts that the strategy will touch and plans for what was found."""
+    seen = start_looking(session, strategy, executor, platform=platform).observed()
+    return seen, strategy.plan(session.inventory, release_of(seen), seen)
+
+
+def start_looking(session: OpenSession, strategy: Strategy, executor: Executor, *, platform: bool) -> Looking:
+    """Begins to observe the hosts that the strategy will touch."""
     site = session.inventory
     hosts = site.group(site.web)
     chosen = {host.name for host in site.select(getattr(strategy, "limit", ""))}
-    seen = observe(
+    return Looking(
         session,
         [host for host in hosts if host.name in chosen or site.balancer.can_drain],
         executor,
@@ -46,7 +52,6 @@ def look_and_plan(
         platform=platform,
         optional=frozenset(host.name for host in hosts) - chosen,
     )
-    return seen, strategy.plan(site, release_of(seen), seen)
 
 
 def conduct(
@@ -69,10 +74,20 @@ def conduct(
     run_id = ledger.new_run_id(clock.now())
     with threads(site_lanes(session)) as executor, unchanged():
         session.warm(host.name for host in site.select(getattr(strategy, "limit", "")))
-        lease = _take(session, run_id, "deploy")
+        looking: list[Looking] = []
+
+        def look(is_free: bool) -> None:
+            looking.clear()
+            if is_free:
+                looking.append(start_looking(session, strategy, executor, platform=platform))
+
+        lease = _take(session, run_id, "deploy", look)
         sent = executor.submit(ledger.write_artifact, session.store, run_id, artifact) if artifact else None
         try:
-            seen, plan = look_and_plan(session, strategy, release_of, executor, platform=platform)
+            if not looking:
+                look(True)
+            seen = looking[0].observed()
+            plan = strategy.plan(site, release_of(seen), seen)
             close_forgotten(session, seen, lease)
             header = ledger.Header(
                 run=run_id,
@@ -177,7 +192,9 @@ def unchanged() -> Iterator[None]:
         raise RefusedError(exc.message, hint=exc.hint) from exc
 
 
-def _take(session: OpenSession, run: str, purpose: str) -> lock.Lease:
+def _take(
+    session: OpenSession, run: str, purpose: str, on_found: Callable[[bool], None] = lambda _: None
+) -> lock.Lease:
     ttl, holder = session.inventory.lock.ttl, lock.Holder.here()
     return lock.take(
         session.store,
@@ -187,6 +204,7 @@ def _take(session: OpenSession, run: str, purpose: str) -> lock.Lease:
         holder=holder,
         purpose=purpose,
         cancelled=session.cancelled,
+        on_found=on_found,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -31,15 +32,19 @@ def take(
     holder: Holder,
     purpose: str = DEPLOY,
     cancelled: threading.Event | None = None,
+    on_found: Callable[[bool], None] = lambda _: None,
 ) -> Lease:
     """The lock, taken for `run`, or for the run that is found open. `ttl` in seconds; `purpose`: deploy, resume, abort.
+
+    `on_found` is told what the lock was found to be, just before it is taken: free, or somebody's who is gone. What is
+    read from then on is read as under the lock, if it was free: that it could be taken shows that nobody else had it.
 
     Raises:
         LockedError: another run holds it and is alive.
         OpenRunError: a run never ended, and `purpose` is to begin another; the lock is free again.
         InterruptedRunError: `cancelled` was set while waiting.
     """
-    lease = _Attempt(store, clock, run, ttl, holder, cancelled).lease()
+    lease = _Attempt(store, clock, run, ttl, holder, cancelled, on_found).lease()
     if purpose == DEPLOY and lease.open_run not in ("", run):
         lease.release(closed=False)
         raise OpenRunError(
@@ -65,6 +70,7 @@ class _Attempt:
     ttl: float
     holder: Holder
     cancelled: threading.Event | None
+    on_found: Callable[[bool], None]
     nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def lease(self) -> Lease:
@@ -75,6 +81,7 @@ class _Attempt:
             if found and previous and previous.state == HELD:
                 took_over = f"{previous.holder}, run {previous.run}"
                 self._watch(previous, found.etag)
+            self.on_found(not took_over)
             asked = self.clock.monotonic()
             entry = self._entry(previous, took_over)
             try:

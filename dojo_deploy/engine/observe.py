@@ -35,53 +35,67 @@ done
 """
 
 
-def observe(
-    session: Session,
-    hosts: Iterable[Host],
-    executor: Executor,
-    *,
-    record: Callable[[], Record] = Record,
-    platform: bool = True,
-    optional: frozenset[str] = frozenset(),
-) -> Observed:
-    """Looks at `hosts`, all at once, and asks the balancer. Raises the first TransportError, naming all that fail, or
-    BalancerError for a balancer that serves some of them and could not be changed.
+class Looking:
+    """A look at `hosts`, all at once, and at the balancer, which has begun; `observed` waits for its end.
 
     `record` reads the record, meanwhile. `platform`: also ask for what an artifact depends on; it costs a start of
     Node. `optional`: hosts of which nothing is wanted but whether they serve; one that cannot be asked is left out.
     """
-    site = session.inventory
-    reading = executor.submit(record)
-    warnings = executor.submit(site.balancer.warnings, session)
-    futures = {host.name: executor.submit(_examine, session, host, reading, platform=platform) for host in hosts}
-    found: dict[str, HostSeen] = {}
-    failures: list[TransportError] = []
-    for name, future in futures.items():
-        try:
-            found[name] = future.result()
-        except TransportError as exc:
-            if name not in optional:
-                failures.append(exc)
-    if failures:
-        first = failures[0]
-        if len(failures) > 1:
-            first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
-        raise first
-    recorded = reading.result()
-    slot = recorded.live or BLUE
-    serving = slots_served(session, found)
-    if serving:
-        drained = frozenset(found) - frozenset(serving[slot])
-    else:
-        drained = site.balancer.drained(session, tuple(one for one in site.backends(slot) if one.host in found))
-    return Observed(
-        hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
-        known=recorded.releases,
-        live=slot,
-        warnings=_told(warnings, serves=site.balancer.can_drain and bool(found.keys() - drained)),
-        serving=serving,
-        standby=recorded.standby,
-    )
+
+    def __init__(
+        self,
+        session: Session,
+        hosts: Iterable[Host],
+        executor: Executor,
+        *,
+        record: Callable[[], Record] = Record,
+        platform: bool = True,
+        optional: frozenset[str] = frozenset(),
+    ) -> None:
+        self._session = session
+        self._optional = optional
+        self._record = executor.submit(record)
+        self._warnings = executor.submit(session.inventory.balancer.warnings, session)
+        self._hosts = {
+            host.name: executor.submit(_examine, session, host, self._record, platform=platform) for host in hosts
+        }
+
+    def observed(self) -> Observed:
+        """Raises the first TransportError, naming all that fail, or BalancerError for a balancer that serves some of
+        the hosts and could not be changed."""
+        site, found = self._session.inventory, self._found()
+        record = self._record.result()
+        slot = record.live or BLUE
+        serving = slots_served(self._session, found)
+        if serving:
+            drained = frozenset(found) - frozenset(serving[slot])
+        else:
+            backends = tuple(one for one in site.backends(slot) if one.host in found)
+            drained = site.balancer.drained(self._session, backends)
+        return Observed(
+            hosts={name: replace(seen, drained=name in drained) for name, seen in found.items()},
+            known=record.releases,
+            live=slot,
+            warnings=_told(self._warnings, serves=site.balancer.can_drain and bool(found.keys() - drained)),
+            serving=serving,
+            standby=record.standby,
+        )
+
+    def _found(self) -> dict[str, HostSeen]:
+        found: dict[str, HostSeen] = {}
+        failures: list[TransportError] = []
+        for name, future in self._hosts.items():
+            try:
+                found[name] = future.result()
+            except TransportError as exc:
+                if name not in self._optional:
+                    failures.append(exc)
+        if failures:
+            first = failures[0]
+            if len(failures) > 1:
+                first.message += f" (and {len(failures) - 1} more: {', '.join(exc.host for exc in failures[1:])})"
+            raise first
+        return found
 
 
 def slots_served(session: Session, hosts: Iterable[str]) -> Mapping[str, tuple[str, ...]]:

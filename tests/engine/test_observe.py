@@ -19,7 +19,7 @@ from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.clock import SystemClock
 from dojo_deploy.config import inventory_from_document
 from dojo_deploy.engine.ledger import observed_as_dict, observed_from_dict
-from dojo_deploy.engine.observe import observe
+from dojo_deploy.engine.observe import Looking
 from dojo_deploy.errors import BalancerError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import Inventory
@@ -89,7 +89,7 @@ def whole(inventory: Inventory) -> Observed:
     session: Any = SimpleNamespace(inventory=inventory, clock=SystemClock())
     session.shell = lambda name: LocalShell(inventory.hosts[name])
     with ThreadPoolExecutor() as executor:
-        return observe(session, inventory.group("web"), executor, platform=False)
+        return Looking(session, inventory.group("web"), executor, platform=False).observed()
 
 
 def test_a_host_that_serves_is_well_and_one_that_answers_errors_is_sick(host: Inventory, app: Application) -> None:
