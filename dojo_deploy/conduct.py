@@ -14,6 +14,7 @@ from dojo_deploy.config import inventory_from_document, strategy_document, strat
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.closing import close_forgotten
 from dojo_deploy.engine.executors import threads
+from dojo_deploy.engine.facts import ask
 from dojo_deploy.engine.observe import Looking
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.recall import recall
@@ -35,7 +36,7 @@ def look_and_plan(
     session: OpenSession, strategy: Strategy, release_of: ReleaseOf, executor: Executor, *, platform: bool
 ) -> tuple[Observed, Plan]:
     """Observes the hosts that the strategy will touch and plans for what was found."""
-    seen = start_looking(session, strategy, executor, platform=platform).observed()
+    seen = _answered(session, strategy, start_looking(session, strategy, executor, platform=platform).observed())
     return seen, strategy.plan(session.inventory, release_of(seen), seen)
 
 
@@ -86,7 +87,7 @@ def conduct(
         try:
             if not looking:
                 look(True)
-            seen = looking[0].observed()
+            seen = _answered(session, strategy, looking[0].observed())
             plan = strategy.plan(site, release_of(seen), seen)
             close_forgotten(session, seen, lease)
             header = ledger.Header(
@@ -171,6 +172,12 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
     except BaseException:
         _give_back(lease, closed=False)
         raise
+
+
+def _answered(session: OpenSession, strategy: Strategy, seen: Observed) -> Observed:
+    """With what the strategy itself asks."""
+    questions = getattr(strategy, "asks", {})
+    return replace(seen, facts=ask(session, seen, questions)) if questions else seen
 
 
 def _discard(session: OpenSession, run: str, sent: Future[None] | None) -> None:

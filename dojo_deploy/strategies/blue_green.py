@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
@@ -12,6 +12,7 @@ from dojo_deploy.inventory import BLUE, GREEN, Backend, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Plan, Stage, Step, Target
 from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import bringing, colours, database, hooks, smoke, traffic, workers
+from dojo_deploy.steps.connections import FACT, Connections, refuse_too_many
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import holding
@@ -40,6 +41,7 @@ class BlueGreen:
     settle: float = 30.0
     keep_old_for: float = 86400.0
     workers: Workers = Workers()
+    connections: Connections = Connections()
     hooks: tuple[Hook, ...] = ()
     on_failure: str = "rollback"
     on_interrupt: str = "halt"
@@ -55,13 +57,21 @@ class BlueGreen:
                 raise ConfigError(f"{getattr(self, name)!r} is not possible", key=name, hint=" or ".join(allowed))
         hooks.refuse_phases(self.hooks, PHASES)
 
+    @property
+    def asks(self) -> Mapping[str, str]:
+        """What is to be asked on the first host before the plan is made: name -> line."""
+        return {FACT: self.connections.ask} if self.connections.ask else {}
+
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
-        """Raises RefusedError: the live colour is not known for certain, or a host cannot take the release."""
+        """Raises RefusedError: who serves is not certain, a host cannot take it, or there are too few connections."""
         live = colours.live(site, seen, said=self.live)
         seen = colours.as_live(seen, live) if live else seen
         slot = colours.other(live) if live else seen.live
         new = self._places(site, slot, release.id)
         bringing.refuse_unfit(new, release, seen)
+        if live:
+            sizes = {colour: len(site.backends(colour)) for colour in (BLUE, GREEN)}
+            refuse_too_many(self.connections, site, seen, sizes)
         return Plan(
             "blue-green",
             release,

@@ -10,6 +10,7 @@ from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.inventory import Inventory, Process
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import HostSeen, Known, Observed, Release, Standby
+from dojo_deploy.steps.connections import Connections
 from dojo_deploy.steps.hooks import OnController
 from dojo_deploy.strategies import BlueGreen, Hook, Migrate, Retire, Rollback, Rolling, Smoke, Workers
 from tests.sites import NEW, OLD, fleet, site
@@ -300,3 +301,46 @@ def test_hooks_stand_around_the_switch_and_others_are_refused() -> None:
         BlueGreen(hooks=(Hook("x", phase="batch"),))
     with pytest.raises(ConfigError, match="the phase 'switch', which never comes here"):
         Rolling(hooks=(Hook("x", phase="switch"),))
+
+
+@pytest.mark.parametrize(
+    ("pool", "limit", "others", "fits"),
+    [
+        ({"web": 10, "worker": 5}, 53, 0, True),  # 2 × (10 + 5), and 2 × 10 beside them: 50; 3 are reserved
+        ({"web": 10, "worker": 5}, 52, 0, False),
+        ({"web": 10, "worker": 5}, 60, 8, False),
+        ({"web": 10}, 43, 0, True),
+        ({}, 1, 0, True),
+    ],
+)
+def test_both_colours_connections_must_fit_into_the_database(
+    pool: dict[str, int], limit: int, others: int, fits: bool
+) -> None:
+    inventory = pair()
+    strategy = BlueGreen(connections=Connections(pool=pool, limit=limit, others=others))
+    if fits:
+        assert strategy.plan(inventory, NEW, found(inventory)).stages
+        return
+    with pytest.raises(RefusedError, match=rf"5\d database connections[\s\S]*max_connections {limit}"):
+        strategy.plan(inventory, NEW, found(inventory))
+
+
+def test_what_the_database_server_says_wins_over_what_is_written() -> None:
+    inventory = pair()
+    strategy = BlueGreen(connections=Connections(pool={"web": 10}, limit=1000, ask="./ask"))
+
+    def planned(answer: str) -> Plan:
+        return strategy.plan(inventory, NEW, found(inventory, facts={"connections": answer}))
+
+    assert strategy.asks == {"connections": "./ask"} and BlueGreen().asks == {}
+    assert planned("100|3|60").stages
+    with pytest.raises(RefusedError, match="may open 40 database connections, and 37 are to be had"):
+        planned("40|3|0")
+    with pytest.raises(RefusedError, match="80 database connections are open, and the idle colour may open 20 more"):
+        planned("100|3|80")
+    with pytest.raises(RefusedError, match="three numbers"):
+        planned("psql: not found")
+    with pytest.raises(RefusedError, match="no process"):
+        BlueGreen(connections=Connections(pool={"wbe": 1}, limit=9)).plan(inventory, NEW, found(inventory))
+    with pytest.raises(ConfigError, match="what the server allows is missing"):
+        Connections(pool={"web": 1})
