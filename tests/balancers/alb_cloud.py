@@ -11,7 +11,6 @@ import fnmatch
 import http.client
 import ipaddress
 import itertools
-import os
 import socket
 import subprocess
 import sys
@@ -33,31 +32,40 @@ CLIENT = "127.0.0.1"
 DELAY, INITIAL = "deregistration_delay.timeout_seconds", "slow_start.duration_seconds"
 
 
-class Cloud:
-    """One load balancer with a target group per colour; `weights` are those of its listener's default action."""
+class Amazon:
+    """moto's server: its address, and what all load balancers share."""
 
-    def __init__(self, endpoint: str, *, blue: int = 1, green: int | None = 0, delay: int = 0) -> None:
+    def __init__(self, endpoint: str) -> None:
         import boto3
 
-        keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": REGION}
-        session = boto3.Session(**keys)
+        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
         self.endpoint = endpoint
         self.elb: Any = session.client("elbv2", endpoint_url=endpoint)
         ec2 = session.client("ec2", endpoint_url=endpoint)
-        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnets = [
-            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")
+        self.vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        self.subnets = [
+            ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")[
+                "Subnet"
+            ]["SubnetId"]
             for number, zone in enumerate("ab")
         ]
-        unique = f"{os.getpid()}-{next(_numbers)}"
-        self.arn = self.elb.create_load_balancer(
-            Name=f"lb-{unique}", Subnets=[subnet["Subnet"]["SubnetId"] for subnet in subnets]
-        )["LoadBalancers"][0]["LoadBalancerArn"]
+        self.numbers = itertools.count()
+
+
+class Cloud:
+    """One load balancer with a target group per colour; `blue` and `green` are their weights, None: not in it."""
+
+    def __init__(self, amazon: Amazon, *, blue: int = 1, green: int | None = 0, delay: int = 0) -> None:
+        self.endpoint, self.elb = amazon.endpoint, amazon.elb
+        unique = str(next(amazon.numbers))
+        self.arn = self.elb.create_load_balancer(Name=f"lb-{unique}", Subnets=amazon.subnets)["LoadBalancers"][0][
+            "LoadBalancerArn"
+        ]
         idle = {"Key": "idle_timeout.timeout_seconds", "Value": "1"}
         self.elb.modify_load_balancer_attributes(LoadBalancerArn=self.arn, Attributes=[idle])
         self.names = {slot: f"{slot}-{unique}" for slot in ("blue", "green")}
         self.groups = {
-            slot: self.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")[
+            slot: self.elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=amazon.vpc, TargetType="ip")[
                 "TargetGroups"
             ][0]["TargetGroupArn"]
             for slot, name in self.names.items()
@@ -178,8 +186,8 @@ class Edge:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """moto's server in a process of its own; its endpoint."""
+def running(folder: Path) -> Iterator[Amazon]:
+    """moto's server in a process of its own."""
     port = free_port()
     log = folder / "moto.log"
     with log.open("w") as file:
@@ -196,7 +204,7 @@ def running(folder: Path) -> Iterator[str]:
             except OSError:
                 assert child.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-        yield f"http://{CLIENT}:{port}"
+        yield Amazon(f"http://{CLIENT}:{port}")
     finally:
         child.terminate()
         child.wait(20)
@@ -275,8 +283,6 @@ def _serve(port: int) -> None:
     server.start()
     threading.Event().wait()
 
-
-_numbers = itertools.count()
 
 if __name__ == "__main__":
     _serve(int(sys.argv[1]))

@@ -52,13 +52,13 @@ def nginx(tmp_path: Path) -> Iterator[RunningNginx]:
 
 
 @pytest.fixture(scope="session")
-def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with alb_cloud.running(tmp_path_factory.mktemp("amazon")) as endpoint:
-        yield endpoint
+def amazon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[alb_cloud.Amazon]:
+    with alb_cloud.running(tmp_path_factory.mktemp("amazon")) as one:
+        yield one
 
 
 @pytest.fixture
-def edge(amazon: str) -> Iterator[alb_cloud.Edge]:
+def edge(amazon: alb_cloud.Amazon) -> Iterator[alb_cloud.Edge]:
     """A load balancer that knows of blue only as yet, and what its users reach."""
     one = alb_cloud.Edge(alb_cloud.Cloud(amazon, green=None))
     yield one

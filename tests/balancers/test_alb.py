@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dojo_deploy.balancers.alb import Alb
 from dojo_deploy.errors import BalancerError, ConfigError, FencedError, RefusedError
 from dojo_deploy.interfaces import Backend, Page
 
-from .alb_cloud import Cloud, Edge
+from .alb_cloud import Amazon, Cloud, Edge
 from .local import LocalSession, Upstream, inventory, pool
 
 
@@ -62,7 +63,7 @@ class Site(LocalSession):
 
 
 @pytest.fixture
-def behind(amazon: str) -> Iterator[Edge]:
+def behind(amazon: Amazon) -> Iterator[Edge]:
     one = Edge(Cloud(amazon))
     yield one
     one.stop()
@@ -292,3 +293,4 @@ def test_amazons_own_words_are_told_and_no_secret(site: Site) -> None:
     with pytest.raises(ConfigError, match=r"balancer\.groups\.proof"):
         site.alb.drain(site, replace(site.blue[0], slot="proof"), ())
     assert "echo" in repr(site.alb) and "'a'" not in repr(site.alb)
+    assert pickle.loads(pickle.dumps(site.alb)) == site.alb, "with its connections open, too"

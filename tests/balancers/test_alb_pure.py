@@ -58,6 +58,12 @@ def test_sick_targets_get_requests_only_when_all_are() -> None:
     assert forward.served({ill: state[ill], new: state[new]}) == {ill}
 
 
+def test_a_target_is_out_only_when_amazon_says_so() -> None:
+    for said, out in (("healthy", False), ("initial", False), ("draining", False), ("unused", True)):
+        assert forward.is_out({("a", 1): (said, "")}, ("a", 1)) is out
+    assert forward.is_out({}, ("a", 1))
+
+
 def test_a_page_that_amazon_could_not_show_is_refused() -> None:
     front = Front(LISTENER, LISTENER, (forwarded((BLUE, 1)),))
     for page, match in (

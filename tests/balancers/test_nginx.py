@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from dojo_deploy.balancers.nginx import Nginx
-from dojo_deploy.command import Command
 from dojo_deploy.errors import BalancerError, ConfigError, FencedError, RefusedError
-from dojo_deploy.interfaces import Backend, Completed
+from dojo_deploy.interfaces import Backend
 
-from .local import LocalSession, LocalShell, RunningNginx, Upstream, free_port, inventory, pool
+from .elsewhere import second_host
+from .local import LocalSession, RunningNginx, Upstream, free_port, inventory, pool
 
 SCOPE = "shop-test"
 Site = tuple[Nginx, LocalSession, tuple[Backend, ...]]
@@ -368,20 +368,6 @@ def test_one_refused_connection_does_not_make_nginx_itself_hide_a_backend(site: 
         connection.close()
 
 
-class Elsewhere(LocalShell):
-    """A second balancer host: the same paths and the same address, but its own nginx behind them."""
-
-    paths: tuple[str, str]
-    ports: tuple[int, int]
-
-    def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
-        moved = Command.shell(command.render().replace(*self.paths))
-        return super().run(moved, within=within, stdin=stdin)
-
-    def dial(self, address: str, port: int, *, within: float) -> socket.socket:
-        return super().dial(address, self.ports[1] if port == self.ports[0] else port, within=within)
-
-
 def test_all_balancers_change_or_none_does(nginx: RunningNginx, upstreams: list[Upstream], tmp_path: Path) -> None:
     second = RunningNginx(tmp_path / "n2")
     second.site(SCOPE)
@@ -390,10 +376,7 @@ def test_all_balancers_change_or_none_does(nginx: RunningNginx, upstreams: list[
     try:
         settings = nginx.settings(SCOPE)
         session = LocalSession(inventory("shop", settings, balancers=("lb1", "lb2")))
-        shell = Elsewhere(session.inventory.hosts["lb2"])
-        shell.paths = (str(nginx.folder), str(second.folder))
-        shell.ports = (nginx.ports[SCOPE], second.ports[SCOPE])
-        session.shells["lb2"] = shell
+        session.shells["lb2"] = second_host(session.inventory.hosts["lb2"], nginx, second, SCOPE)
         backends = pool(upstreams)
         for backend in backends:
             settings.restore(session, backend, backends)

@@ -1,0 +1,324 @@
+"""Which way nginx is switched, what proves it, and that every failure leaves the colour of before."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dojo_deploy.errors import BalancerError, FencedError
+from dojo_deploy.interfaces import Backend
+
+from .elsewhere import second_host
+from .local import BINARY, LocalSession, RunningNginx, Upstream, free_port, inventory, pool
+
+SCOPE = "shop-test"
+Colour = tuple[Backend, ...]
+
+
+class Site:
+    """Blue serves. `flips`: this nginx is switched by a file."""
+
+    def __init__(self, running: RunningNginx, blue: Colour, green: Colour, *, flips: bool) -> None:
+        self.running, self.blue, self.green, self.flips = running, blue, green, flips
+        running.start()
+        self.settings = running.settings(SCOPE, effect_within=4.0)
+        self.session = LocalSession(inventory("shop", self.settings))
+        self.settings.switch(self.session, blue, green)
+        self.settings.settle(self.session, 10.0)
+
+    @property
+    def serving(self) -> set[Backend]:
+        return set(self.settings.serving(self.session, (*self.blue, *self.green)))
+
+    def names(self, number: int = 6) -> set[str]:
+        answers = [self.settings.answer(self.session, "/") for _ in range(number)]
+        return {answer.release for answer in answers if answer}
+
+
+@pytest.fixture(params=["reload", "flag"])
+def site(request: pytest.FixtureRequest, upstreams: list[Upstream], greens: list[Upstream]) -> Site:
+    running: RunningNginx = request.getfixturevalue({"reload": "nginx", "flag": "old_nginx"}[request.param])
+    return Site(running, pool(upstreams), pool(greens, "green"), flips=request.param == "flag")
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+def test_only_an_nginx_that_cuts_connections_keeps_its_workers_over_a_switch(site: Site) -> None:
+    before = site.running.workers()
+    site.settings.switch(site.session, site.green, site.blue)
+    assert (site.running.workers() == before) == site.flips
+    assert site.serving == set(site.green) and site.names() == {"r2"}
+
+
+def test_a_switch_and_a_page_outlive_a_restart_of_nginx(site: Site) -> None:
+    site.settings.switch(site.session, site.green, site.blue)
+    site.running.stop()
+    site.running.start()
+    assert site.serving == set(site.green) and site.names() == {"r2"}
+    site.settings.switch(site.session, site.blue, site.green)
+    assert site.serving == set(site.blue) and site.names() == {"r1"}
+
+
+def test_a_colour_that_does_not_listen_is_noticed_and_put_back(site: Site) -> None:
+    site.settings.switch(site.session, site.green, site.blue)
+    deaf = tuple(replace(one, address=f"127.0.0.1:{free_port()}") for one in site.blue)
+    for colour in (deaf, site.green, deaf):
+        if colour == site.green:
+            site.settings.switch(site.session, colour, site.blue)
+        else:
+            with pytest.raises(BalancerError, match=r"lb1: /health is answered 502 by .*, and should be by") as caught:
+                site.settings.switch(site.session, colour, site.green)
+            assert "not put back" not in str(caught.value)
+        assert site.serving == set(site.green) and site.names() == {"r2"}
+
+
+def test_a_flip_to_a_colour_that_died_is_put_back(site: Site, upstreams: list[Upstream]) -> None:
+    site.settings.switch(site.session, site.green, site.blue)
+    for upstream in upstreams:
+        upstream.stop()
+    workers = site.running.workers()
+    with pytest.raises(BalancerError, match="answered 502"):
+        site.settings.switch(site.session, site.blue, site.green)
+    assert (site.running.workers() == workers) == site.flips
+    assert site.serving == set(site.green) and site.names() == {"r2"}
+    site.settings.settle(site.session, 10.0)
+
+
+def test_a_switch_that_answers_0_and_is_not_in_effect_is_noticed_and_put_back(
+    nginx: RunningNginx, taken: int, upstreams: list[Upstream], greens: list[Upstream]
+) -> None:
+    site = Site(nginx, pool(upstreams), pool(greens, "green"), flips=False)
+    extra = nginx.folder / "sites" / "taken.conf"
+    extra.write_text(f"server {{ listen 127.0.0.1:{taken}; }}\n")
+    with pytest.raises(BalancerError, match=r"(?s)not in effect.*\[emerg\].*bind\(\).*in use") as caught:
+        replace(site.settings, effect_within=1.0).switch(site.session, site.green, site.blue)
+    assert "not put back" not in str(caught.value)
+    assert site.serving == set(site.blue) and site.names() == {"r1"}
+    extra.unlink()
+    nginx.stop()
+    nginx.start()
+    assert site.serving == set(site.blue), "what is written is not what served"
+    site.settings.switch(site.session, site.green, site.blue)
+    assert site.serving == set(site.green)
+
+
+def test_a_flag_that_nginx_does_not_see_is_noticed_and_put_back(
+    old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]
+) -> None:
+    site = Site(old_nginx, pool(upstreams), pool(greens, "green"), flips=True)
+    server = old_nginx.folder / "dojo" / SCOPE / "server" / "dojo.conf"
+    text = server.read_text()
+    # As if its workers could not read the folder: root may read everything.
+    server.write_text(text.replace("if (-f $dojo_shop_test_flag)", "if (-f /nowhere)"))
+    old_nginx.stop()
+    old_nginx.start()
+    with pytest.raises(BalancerError, match="is answered 200 by") as caught:
+        site.settings.switch(site.session, site.green, site.blue)
+    assert "not put back" not in str(caught.value)
+    assert site.serving == set(site.blue)
+    assert list((server.parents[1] / "flags").iterdir()) == []
+
+
+def test_a_site_that_hides_who_answers_is_not_switched(site: Site) -> None:
+    conf = site.running.folder / "sites" / f"{SCOPE}.conf"
+    conf.write_text(conf.read_text().replace("location / {", "location / { add_header X-Own 1;"))
+    site.running.stop()
+    site.running.start()
+    with pytest.raises(BalancerError, match="does not say who answers") as caught:
+        site.settings.switch(site.session, site.green, site.blue)
+    assert "add_header X-Dojo-Upstream $dojo_shop_test_upstream always;" in caught.value.hint
+    assert site.serving == set(site.blue)
+    conf.write_text(conf.read_text().replace("X-Own 1;", "X-Dojo-Upstream $dojo_shop_test_upstream always;"))
+    site.running.stop()
+    site.running.start()
+    site.settings.switch(site.session, site.green, site.blue)
+    assert site.serving == set(site.green)
+
+
+def test_a_run_that_slept_through_a_takeover_switches_nothing(site: Site) -> None:
+    site.session.lease = ("store-a", 8)
+    site.settings.switch(site.session, site.green, site.blue)
+    for lease in (("store-a", 7), ("store-a", 3)):
+        site.session.lease = lease
+        with pytest.raises(FencedError, match=f"generation 8 has changed this site, and this is {lease[1]}"):
+            site.settings.switch(site.session, site.blue, site.green)
+    assert site.serving == set(site.green)
+    site.session.lease = ("store-a", 9)
+    site.settings.switch(site.session, site.blue, site.green)
+    assert site.serving == set(site.blue)
+
+
+@pytest.mark.parametrize("way", ["named", "cached"])
+def test_a_site_that_a_flag_cannot_serve_is_switched_by_reload_and_warned(
+    tmp_path: Path, debian: Path, upstreams: list[Upstream], greens: list[Upstream], way: str
+) -> None:
+    http = "open_file_cache max=100; open_file_cache_errors on;" if way == "cached" else ""
+    running = RunningNginx(tmp_path / "way", binary=debian, http=http)
+    running.site(SCOPE, named=way == "named")
+    try:
+        site = Site(running, pool(upstreams), pool(greens, "green"), flips=False)
+        assert "a switch between colours costs such a reload" in " ".join(site.settings.warnings(site.session))
+        for to, away, release in ((site.green, site.blue, "r2"), (site.blue, site.green, "r1")):
+            before = running.workers()
+            site.settings.switch(site.session, to, away)
+            assert running.workers().isdisjoint(before)
+            assert site.serving == set(to) and site.names() == {release}
+    finally:
+        running.stop()
+
+
+def test_the_other_colour_is_at_hand_after_a_rolling_deployment(
+    old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]
+) -> None:
+    """Hosts with slots for both: what a restore loads anyway makes the first switch a flip."""
+    old_nginx.start()
+    settings = old_nginx.settings(SCOPE)
+    site = inventory(
+        "shop", settings, ports={"blue": [one.port for one in upstreams], "green": [one.port for one in greens]}
+    )
+    session = LocalSession(site)
+    blue, green = site.backends("blue"), site.backends("green")
+    for backend in blue:
+        settings.restore(session, backend, blue)
+    before = old_nginx.workers()
+    settings.switch(session, green, blue)
+    assert old_nginx.workers() == before
+    assert settings.serving(session, (*blue, *green)) == set(green)
+
+
+def test_a_backend_named_by_its_host_name_is_known_by_its_address(site: Site) -> None:
+    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost4.test")) for one in site.green)
+    with pytest.raises(BalancerError, match="host not found"):
+        site.settings.switch(site.session, named, site.blue)
+    assert site.serving == set(site.blue)
+    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost")) for one in site.green)
+    site.settings.switch(site.session, named, site.blue)
+    site.settings.switch(site.session, site.blue, named)
+    site.settings.settle(site.session, 10.0)
+    assert site.serving == set(site.blue)
+
+
+def test_a_request_under_way_ends_well_and_settling_waits_for_it(site: Site, upstreams: list[Upstream]) -> None:
+    statuses: list[int] = []
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", site.running.ports[SCOPE], timeout=10)
+        connection.request("GET", "/slow")
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    deadline = time.monotonic() + 5
+    while not any(one.seen["/slow"] for one in upstreams) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    site.settings.switch(site.session, site.green, site.blue)
+    site.settings.settle(site.session, 10.0)
+    thread.join(0.5)
+    assert statuses == [200]
+    before = [one.count for one in upstreams]
+    assert site.names(20) == {"r2"} and [one.count for one in upstreams] == before
+
+
+def test_what_never_ends_fails_settling_in_time(site: Site) -> None:
+    with socket.create_connection(("127.0.0.1", site.running.ports[SCOPE])) as endless:
+        endless.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        site.settings.switch(site.session, site.green, site.blue)
+        started = time.monotonic()
+        with pytest.raises(BalancerError, match=r"lb1: after 1 s: (requests by the old|connections to what was)"):
+            site.settings.settle(site.session, 1.0)
+        assert time.monotonic() - started < 3
+    assert site.serving == set(site.green)
+
+
+def test_a_kept_alive_connection_is_answered_by_the_new_colour_once_settled(site: Site) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", site.running.ports[SCOPE], 5)
+
+    def release() -> str:
+        connection.request("GET", "/")
+        return str(json.loads(connection.getresponse().read())["release"])
+
+    assert release() == "r1"
+    site.settings.switch(site.session, site.green, site.blue)
+    if site.flips:
+        assert release() == "r2", "a flag is read anew for each request"
+    settling = threading.Thread(target=site.settings.settle, args=(site.session, 10.0))
+    settling.start()
+    while settling.is_alive():
+        release()
+        time.sleep(0.05)
+    assert release() == "r2"
+    connection.close()
+
+
+def test_all_balancers_switch_or_none_does(site: Site, tmp_path: Path) -> None:
+    other = RunningNginx(tmp_path / "n2", binary=Path(site.running.words.split()[0]))
+    other.site(SCOPE)
+    other.start()
+    try:
+        session = LocalSession(inventory("shop", site.settings, balancers=("lb1", "lb2")))
+        session.shells["lb2"] = second_host(session.inventory.hosts["lb2"], site.running, other, SCOPE)
+        both = (*site.blue, *site.green)
+        site.settings.switch(session, site.blue, site.green)
+        site.settings.switch(session, site.green, site.blue)
+        assert site.settings.serving(session, both) == set(site.green)
+        (other.folder / "sites" / "broken.conf").write_text("nonsense;\n")
+        with pytest.raises(BalancerError, match=r"(?s)lb2.*nonsense"):
+            site.settings.switch(session, site.blue, site.green)
+        assert site.settings.serving(session, both) == set(site.green)
+        (other.folder / "sites" / "broken.conf").unlink()
+        other.stop()
+        with pytest.raises(BalancerError, match="lb2"):
+            site.settings.switch(session, site.blue, site.green)
+        assert site.serving == set(site.green) and site.names() == {"r2"}
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("words", ["-T", "-s reload"])
+def test_a_switch_killed_between_write_and_reload_is_right_when_repeated(
+    nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream], tmp_path: Path, words: str
+) -> None:
+    site = Site(nginx, pool(upstreams), pool(greens, "green"), flips=False)
+    wrapper, count = tmp_path / "killer", tmp_path / "count"
+    victims = "$(ps -o ppid= -p $PPID) $PPID" if words == "-T" else "$PPID"
+    wrapper.write_text(
+        f'#!/bin/sh\nif [ "$*" = "{words}" ]; then\n  echo x >>{count}\n'
+        f"  [ $(wc -l <{count}) -lt {2 if words == '-T' else 1} ] || {{ kill -9 {victims}; exit 1; }}\n"
+        f'fi\nexec {nginx.words} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    with pytest.raises(BalancerError):
+        replace(site.settings, nginx=str(wrapper)).switch(site.session, site.green, site.blue)
+    assert site.serving == set(site.blue), "what is written is not what is served"
+    site.settings.switch(site.session, site.green, site.blue)
+    assert site.serving == set(site.green) and site.names() == {"r2"}
+
+
+def test_a_current_nginx_that_was_not_told_to_keep_connections_is_switched_by_a_flag(
+    tmp_path: Path, upstreams: list[Upstream], greens: list[Upstream]
+) -> None:
+    running = RunningNginx(tmp_path / "careless", binary=BINARY, keepalive="")
+    running.site(SCOPE)
+    try:
+        site = Site(running, pool(upstreams), pool(greens, "green"), flips=True)
+        before = running.workers()
+        site.settings.switch(site.session, site.green, site.blue)
+        assert running.workers() == before and site.names() == {"r2"}
+    finally:
+        running.stop()
