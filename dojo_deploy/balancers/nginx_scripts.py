@@ -147,7 +147,7 @@ body() {
         awk -v bank="$bank" -v patience="$PATIENCE" 'BEGIN { print "upstream " bank " {" }
             $1 == bank { print "    server " $4 " " ($3 == "up" ? patience : "down") "; # " $2 " " $5; n++ }
             END { if (!n) print "    server 127.0.0.1:9 down;"
-                print "    keepalive 32;\n    keepalive_timeout 4s;\n}" }' "$work/next"
+                print "    keepalive 32;\n    keepalive_timeout 2s;\n}" }' "$work/next"
     done
 }
 page() {
