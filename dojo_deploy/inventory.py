@@ -185,6 +185,7 @@ class Inventory:
     store: StoreKind
     balancer: Balancer
     web: str = "web"  # the group that releases go to
+    colours: Mapping[str, str] = field(default_factory=dict)  # blue and green: groups; empty: both on the same hosts
     probes: Mapping[str, Probe] = field(default_factory=dict)
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -204,21 +205,28 @@ class Inventory:
         except KeyError:
             raise ConfigError(f"no group {name!r}", where=self.path, hint=f"groups: {', '.join(self.groups)}") from None
 
+    def of_slot(self, slot: str) -> tuple[Host, ...]:
+        """Hosts of the release group that a slot may be on: all, unless colours are groups of their own."""
+        hosts = self.group(self.web)
+        if slot not in self.colours:
+            return hosts
+        return tuple(host for host in hosts if self.colours[slot] in host.groups)
+
     def backends(self, slot: str) -> tuple[Backend, ...]:
-        """The web process of every host of the release group, in one slot."""
+        """The web process of every host of the slot."""
         web = self.app.processes.web
         return tuple(
             Backend(host.name, slot, f"{host.upstream or host.address}:{host.port(web, slot)}")
-            for host in self.group(self.web)
+            for host in self.of_slot(slot)
         )
 
-    def select(self, pattern: str = "") -> tuple[Host, ...]:
-        """Hosts of the release group that an Ansible-style pattern names, in inventory order.
+    def select(self, pattern: str = "", *, slot: str = "") -> tuple[Host, ...]:
+        """Hosts of the release group, or of a slot, that an Ansible-style pattern names, in inventory order.
 
         `web1,web2` or `web1:web2` is a union, `&x` an intersection, `!x` an exclusion; each part is a host, a group,
         `all`, a glob, or `~regex`. Raises ConfigError when a part matches nothing known.
         """
-        targets = self.group(self.web)
+        targets = self.of_slot(slot)
         if not pattern:
             return targets
         names = matching(pattern, tuple(self.hosts), self.groups, self.path)

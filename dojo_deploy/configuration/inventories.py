@@ -16,7 +16,7 @@ from dojo_deploy.configuration.sandboxed import with_sandbox
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Balancer, Probe, StoreKind
-from dojo_deploy.inventory import App, Host, Inventory, LockSettings, Ssh
+from dojo_deploy.inventory import BLUE, GREEN, App, Host, Inventory, LockSettings, Ssh
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Sections:
     store: StoreKind
     probes: Mapping[str, Probe]
     web: str = "web"
+    colours: Mapping[str, str] = field(default_factory=dict)
     ssh: Ssh = Ssh()
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -92,6 +93,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
     }
     with gathering.part():
         _check_web(sections.web, groups, node)
+        _check_colours(sections, groups, node)
     with gathering.part():
         if app.build.on != "local" and app.build.on not in hosts:
             message = f"no host {quoted(app.build.on)}; {suggestion(app.build.on, ['local', *hosts])}"
@@ -106,6 +108,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         store=sections.store,
         balancer=sections.balancer,
         web=sections.web,
+        colours=sections.colours,
         probes=sections.probes,
         lock=sections.lock,
         strategies=sections.strategies,
@@ -171,6 +174,20 @@ def _check_web(web: str, groups: Mapping[str, tuple[str, ...]], node: Node) -> N
         raise problem(node.at(*key), key, f"no group {web}, where releases go; {suggestion(web, groups)}")
     if not groups[web]:
         raise problem(node.at("hosts", web), ("hosts", web), "is empty; releases go to the hosts of this group")
+
+
+def _check_colours(sections: Sections, groups: Mapping[str, tuple[str, ...]], node: Node) -> None:
+    if not sections.colours:
+        return
+    at = node.at("colours")
+    if set(sections.colours) != {BLUE, GREEN}:
+        raise problem(at, ("colours",), "wants two groups like {blue: left, green: right}")
+    for colour, group in sections.colours.items():
+        if not groups.get(group):
+            raise problem(at.at(colour), ("colours", colour), f"no group {quoted(group)}; {suggestion(group, groups)}")
+    blue, green = (set(groups[sections.colours[colour]]) for colour in (BLUE, GREEN))
+    if blue & green or blue | green != set(groups[sections.web]):
+        raise problem(at, ("colours",), f"wants each host of the group {sections.web} in one of the two")
 
 
 def _check_rest(sections: Sections, node: Node) -> None:

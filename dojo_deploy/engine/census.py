@@ -38,6 +38,8 @@ def take_census(
     sent, trouble = _sent(session, [host.name for host in chosen])
     used = [slot for slot, names in sent.items() if names]
     slot = used[0] if len(used) == 1 else live
+    on_it = {host.name for host in session.inventory.of_slot(slot)}
+    chosen = [host for host in chosen if host.name in on_it]
     futures = {host.name: executor.submit(_row, session, host, slot, (looks or {}).get(host.name)) for host in chosen}
     rows = {name: future.result() for name, future in futures.items()}
     for name, row in rows.items():

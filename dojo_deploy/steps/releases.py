@@ -122,7 +122,7 @@ def victims(releases: Iterable[str], *, keep: int, protected: Iterable[str], ord
     A release that the record does not know was never finished here; it counts as older than all that it knows.
     """
     rank = {name: number for number, name in enumerate(order)}
-    newest_first = sorted(releases, key=lambda name: rank.get(name, -1), reverse=True)
+    newest_first = sorted(releases, key=lambda name: (rank.get(name, -1), name), reverse=True)
     return tuple(name for name in newest_first[max(keep, 1) :] if name not in set(protected))
 
 

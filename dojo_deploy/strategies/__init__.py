@@ -16,8 +16,8 @@ from dojo_deploy.strategies.rollback import Rollback
 from dojo_deploy.strategies.rolling import Rolling
 
 KINDS = {
-    "blue-green": "dojo_deploy.strategies.blue_green:BlueGreen",
     "rolling": "dojo_deploy.strategies.rolling:Rolling",
+    "blue-green": "dojo_deploy.strategies.blue_green:BlueGreen",
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
     "retire": "dojo_deploy.strategies.retire:Retire",
     "restart": "dojo_deploy.strategies.restart:Restart",

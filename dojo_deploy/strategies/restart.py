@@ -26,7 +26,7 @@ class Restart:
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """`release` is only a name here. Raises RefusedError for a host that has nothing to restart."""
-        hosts = unhealthy_first(site.select(self.limit), seen, seen.live)
+        hosts = unhealthy_first(site.select(self.limit, slot=seen.live), seen, seen.live)
         bare = [host.name for host in hosts if not seen.current(host.name)]
         if bare:
             raise RefusedError(f"nothing is deployed on {', '.join(bare)}", hint="invoke deploy")

@@ -48,7 +48,7 @@ class Rollback:
             seen = colours.as_live(seen, colours.live(site, seen) or seen.live)
             if back.fits(site, release, seen):
                 return self._ended(back.plan(site, release, seen), site)
-        hosts = unhealthy_first(site.select(self.limit), seen, seen.live)
+        hosts = unhealthy_first(site.select(self.limit, slot=seen.live), seen, seen.live)
         lacking = [host.name for host in hosts if release.id not in seen.hosts[host.name].releases]
         if lacking:
             raise RefusedError(
@@ -83,7 +83,9 @@ class Rollback:
         return self._ended(plan, site)
 
     def _ended(self, plan: Plan, site: Inventory) -> Plan:
-        places = tuple(Placement(host, plan.slot, plan.release.id, site.app) for host in site.select(self.limit))
+        places = tuple(
+            Placement(host, plan.slot, plan.release.id, site.app) for host in site.select(self.limit, slot=plan.slot)
+        )
         return replace(
             plan,
             on_failure=self.on_failure,

@@ -56,7 +56,7 @@ class Rolling:
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError for a missing shared file, a foreign platform, too little room, or a batch too large."""
-        hosts = site.select(self.limit)
+        hosts = site.select(self.limit, slot=seen.live)
         if self.order == "unhealthy-first":
             hosts = unhealthy_first(hosts, seen, seen.live)
         places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from dojo_deploy.config import inventory_from_document
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.inventory import Inventory, Process
 from dojo_deploy.plan import Plan
@@ -216,7 +217,7 @@ def test_a_standbys_release_is_never_pruned() -> None:
     for strategy in (BlueGreen(), Rolling()):
         plan = strategy.plan(inventory, THIRD, replace(seen, hosts=hosts))
         text = text_of(plan, "finish")
-        assert "releases/r0" in text and OLD.id not in text and NEW.id not in text
+        assert "releases/r0" in text and "releases/r7" not in text and OLD.id not in text and NEW.id not in text
 
 
 def test_a_rollback_during_standby_is_a_switch_and_restarts_nothing_that_listens() -> None:
@@ -344,3 +345,46 @@ def test_what_the_database_server_says_wins_over_what_is_written() -> None:
         BlueGreen(connections=Connections(pool={"wbe": 1}, limit=9)).plan(inventory, NEW, found(inventory))
     with pytest.raises(ConfigError, match="what the server allows is missing"):
         Connections(pool={"web": 1})
+
+
+def in_groups(colours: dict[str, str]) -> Inventory:
+    """Two hosts, each in a group of its own."""
+    hosts = {"web": ["web1", "web2"], "left": ["web1"], "right": ["web2"], "lb": ["lb1"]}
+    return inventory_from_document({**site(2).document, "hosts": hosts, "colours": colours})
+
+
+def in_left(inventory: Inventory) -> Observed:
+    seen = fleet(inventory)
+    idle = replace(seen.hosts["web2"], current={}, running={}, drained=True)
+    return replace(seen, hosts={**seen.hosts, "web2": idle}, serving={"blue": ("web1",), "green": ()})
+
+
+def test_two_groups_as_colours_touch_each_host_in_its_own_colour_alone() -> None:
+    inventory = in_groups({"blue": "left", "green": "right"})
+    plan = BlueGreen().plan(inventory, NEW, in_left(inventory))
+
+    assert stages(plan) == {
+        "prepare": {"web2": ["stage"]},
+        "start": {"web2": ["start"]},
+        "switch": {"controller": ["switch", "identity"]},
+        "end workers": {"web1": ["pause workers"]},
+        "begin workers": {"web2": ["begin workers"]},
+        "settle": {"controller": ["settle"]},
+        "watch": {"web2": ["watch"], "controller": ["watch"]},
+        "finish": {"web2": ["save processes"]},
+    }
+    assert list(stages(Rolling(migrate=None).plan(inventory, NEW, in_left(inventory)))["prepare"]) == ["web1"]
+
+
+@pytest.mark.parametrize(
+    ("colours", "why"),
+    [
+        ({"blue": "left"}, "wants two groups like"),
+        ({"blue": "left", "green": "rigth"}, 'no group "rigth"; did you mean right'),
+        ({"blue": "left", "green": "web"}, "each host of the group web in one of the two"),
+        ({"blue": "left", "green": "lb"}, "each host of the group web in one of the two"),
+    ],
+)
+def test_colours_that_are_groups_must_part_the_release_group(colours: dict[str, str], why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        in_groups(colours)
