@@ -8,6 +8,7 @@ import pytest
 
 from dojo_deploy import sandbox
 from dojo_deploy.sandbox.inventory import bring_up, home
+from tests.e2e.colours import Colours
 from tests.e2e.fleet import Fleet
 
 
@@ -21,6 +22,19 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     bring_up(inventory, {"hosts": 3})
     try:
         yield Fleet(inventory)
+    finally:
+        sandbox.down(home(inventory, {}), destroy=True)
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colours]:
+    """Two web hosts and a balancer of their own: which colour serves there changes from test to test."""
+    inventory = tmp_path_factory.mktemp("pair") / "inventories" / "sandbox.yml"
+    inventory.parent.mkdir()
+    inventory.write_text("sandbox: {hosts: 2}\n")
+    bring_up(inventory, {"hosts": 2})
+    try:
+        yield Colours(inventory)
     finally:
         sandbox.down(home(inventory, {}), destroy=True)
 

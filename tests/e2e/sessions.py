@@ -45,6 +45,7 @@ class Order:
     after: str | int = ""
     send: int = signal.SIGKILL
     probe_rate: float = 0.0
+    strategy: str = "rolling"
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,10 @@ def _main(order: Mapping[str, Any], told: str) -> None:
 
 def _act(order: Order, wishes: Wishes) -> Any:
     if order.verb == "deploy":
-        overrides = {**QUICK, **order.overrides}
-        return app.deploy(order.inventory, "rolling", ref=order.ref, overrides=overrides, wishes=wishes)
+        overrides = {**(QUICK if order.strategy == "rolling" else {}), **order.overrides}
+        return app.deploy(order.inventory, order.strategy, ref=order.ref, overrides=overrides, wishes=wishes)
+    if order.verb == "rollback":
+        return app.rollback(order.inventory, overrides=order.overrides, wishes=wishes)
+    if order.verb == "retire":
+        return app.retire(order.inventory, now=True, wishes=wishes)
     return {"resume": app.resume, "abort": app.abort}[order.verb](order.inventory, wishes=wishes)

@@ -1,0 +1,199 @@
+"""Blue-green over SSH, PM2 and nginx: there, back, there again; what is wrong with a release, and who serves then."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dojo_deploy import app
+from dojo_deploy.engine.ledger import set_live
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.events import Event, StageStarted, StepFinished, UndoStarted
+from dojo_deploy.session import opened
+from tests.e2e.colours import OTHER, Colours, without_loss
+from tests.e2e.looking import Watched, pm2_names, variant
+from tests.e2e.test_rolling import jobs_done_or_waiting
+
+AT_LEAST = 1500
+
+
+def test_there_and_back_by_one_command_and_no_request_is_lost(pair: Colours) -> None:
+    pair.alone("v1")
+    live, first = pair.record.live, pair.release("v1")
+
+    jobs, workers, look = jobs_done_or_waiting(pair), {}, partial(who_works, pair)
+    there = pair.bring("v2", probe=350, at_least=AT_LEAST, watching=lambda event: look(event, workers))
+
+    second = there.result.release
+    without_loss(there, at_least=AT_LEAST)
+    pair.stand(OTHER[live], second, standby=first)
+    old, new = ({f"{pair.site.scope}-{slot}-worker"} for slot in (live, OTHER[live]))
+    assert workers == {"switch": old, "end workers": old, "begin workers": set(), "watch": new}
+    assert jobs_done_or_waiting(pair) == jobs + len(workers), "every job is waiting or done, once"
+    assert {one["workers"] for one in pair.health(OTHER[live]).values()} == {"paused"}
+
+    typed = time.time()
+    process = pair.invoke("rollback", "--json")
+
+    assert process.returncode == 0, process.stderr
+    events = [json.loads(line) for line in process.stdout.splitlines()][1:]
+    stages = {one["stage"]: one for one in events if one["event"] == "StageFinished"}
+    load = next(one for one in events if one["event"] == "LoadMeasured")
+    assert (load["failures"], load["requests"] > 500) == (0, True), load
+    assert list(stages) == ["look", "switch", "end workers", "begin workers", "settle", "finish"]
+    assert stages["switch"]["seconds"] < 2.0
+    # Alone on this machine it is 1.4 s after Return; a busy one starts Python late.
+    assert moment(stages["switch"]["at"]) - typed < 6.0
+    pair.stand(live, first, standby=second)
+    assert next(known for known in app.releases(pair.inventory) if known.id == second).bad
+
+
+def who_works(fleet: Colours, event: Event, found: dict[str, set[str]]) -> None:
+    """Which workers there are as each of these stages begins; each time there is one more job for them."""
+    if isinstance(event, StageStarted) and event.stage in ("switch", "end workers", "begin workers", "watch"):
+        jobs_done_or_waiting(fleet, put=True)
+        found[event.stage] = {name for names in pm2_names(fleet.site).values() for name in names if "worker" in name}
+
+
+def moment(at: str) -> float:
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+
+
+@pytest.mark.soak
+def test_there_back_and_there_again_under_a_long_load(pair: Colours) -> None:
+    pair.alone("v1")
+    live, first = pair.record.live, pair.release("v1")
+    for _ in range(2):
+        there = pair.bring("v2", probe=400, at_least=5000)
+        without_loss(there, at_least=5000)
+        pair.stand(OTHER[live], there.result.release, standby=first)
+        back = pair.back(probe=400, at_least=5000)
+        without_loss(back, at_least=5000)
+        pair.stand(live, first, standby=there.result.release)
+
+
+@pytest.mark.soak
+def test_a_release_that_answers_500_never_gets_a_request(pair: Colours) -> None:
+    ref = pair.alone("v1", "v2")
+    live = pair.record.live
+
+    watched = pair.bring("v3", probe=350, at_least=AT_LEAST, gate__grace="1s", gate__within="5s")
+
+    without_loss(watched, at_least=AT_LEAST, verdict="rolled back")
+    assert watched.result.exit_code == 20 and "(500," in watched.output
+    assert not [event for event in watched.of(StageStarted) if event.stage == "switch"]
+    pair.stand(live, pair.release(ref))
+
+
+@pytest.mark.soak
+def test_a_release_that_never_listens_never_gets_a_request(pair: Colours) -> None:
+    ref = pair.alone("v1", "v2")
+    live = pair.record.live
+
+    watched = pair.bring("v5", probe=350, at_least=AT_LEAST, gate__grace="1s", gate__within="5s")
+
+    without_loss(watched, at_least=AT_LEAST, verdict="rolled back")
+    assert "refused" in watched.output
+    pair.stand(live, pair.release(ref))
+
+
+def test_a_release_that_claims_to_be_another_is_switched_back_from_at_once(pair: Colours) -> None:
+    """Its own gate is told to look at the processes alone: what users get is asked all the same."""
+    ref = pair.alone("v1", "v2")
+    live = pair.record.live
+
+    watched = pair.bring("v6", probe=350, at_least=AT_LEAST, gate__probes="[release]")
+
+    without_loss(watched, at_least=AT_LEAST, verdict="rolled back")
+    assert watched.result.exit_code == 20 and "by release wrong" in watched.output
+    undone = [event for event in watched.of(StepFinished) if event.step.endswith("~undo")]
+    assert undone[0].name == "switch back"
+    pair.stand(live, pair.release(ref))
+
+
+@pytest.mark.soak
+def test_a_smoke_test_of_the_idle_colour_that_fails_ends_it(pair: Colours) -> None:
+    ref = pair.alone("v1", "v2")
+    live, idle = pair.record.live, OTHER[pair.record.live]
+    address = pair.site.backends(idle)[0].address
+    new = "v2" if ref == "v1" else "v1"
+    smoke = json.dumps([{"name": "cards", "run": 'echo "asked $URL"; curl -fsS "$URL/no-such-page"'}])
+
+    watched = pair.bring(new, probe=350, at_least=AT_LEAST, smoke=smoke)
+
+    without_loss(watched, at_least=AT_LEAST, verdict="rolled back")
+    assert f"asked http://{address}" in watched.output and "404" in watched.output
+    assert "smoke cards" in watched.result.reason
+    pair.stand(live, pair.release(ref))
+
+
+def test_what_goes_wrong_within_the_watch_window_is_switched_back_from(pair: Colours, tmp_path: Path) -> None:
+    ref = pair.alone("v1", "v2")
+    live, idle = pair.record.live, OTHER[pair.record.live]
+    tripped = tmp_path / "tripped"
+
+    def with_probe(document: dict[str, Any]) -> None:
+        line = f'[ "$COLOUR" != {idle} ] || [ ! -e {tripped} ]'
+        document["probes"]["trip"] = {"kind": "command", "run": line}
+
+    mine = Colours(variant(pair, tmp_path / "inventories" / "sandbox.yml", with_probe).inventory)
+
+    def trip(event: Event) -> None:
+        if isinstance(event, StageStarted) and event.stage == "watch":
+            tripped.touch()
+
+    watched = mine.bring(
+        "v2" if ref == "v1" else "v1",
+        probe=350,
+        at_least=AT_LEAST,
+        watching=trip,
+        gate__probes="[release, health, trip]",
+        gate__grace="0s",
+        watch="10s",
+    )
+
+    without_loss(watched, at_least=AT_LEAST, verdict="rolled back")
+    assert watched.result.exit_code == 20 and "watch" in watched.result.reason and "trip" in watched.output
+    assert names_after_failure(watched)[:1] == ["switch back"]
+    pair.stand(live, pair.release(ref))
+
+
+def names_after_failure(watched: Watched) -> list[str]:
+    first = next(number for number, event in enumerate(watched.events) if isinstance(event, UndoStarted))
+    return [event.name for event in watched.events[first:] if isinstance(event, StepFinished)]
+
+
+def test_rolling_goes_on_in_the_live_colour_and_blue_green_after_it(pair: Colours) -> None:
+    ref = pair.serving("v1", "v2")
+    new = "v2" if ref == "v1" else "v1"
+    live, standby = pair.record.live, pair.record.standby
+
+    rolled = pair.deploy(new, overrides={"prove": "off", "batches": '["50%"]', "gate.in_a_row": "1"})
+
+    assert (rolled.verdict, rolled.plan and rolled.plan.slot) == ("done", live)
+    pair.stand(live, rolled.release, standby=standby.release if standby else "")
+    assert app.retire(pair.inventory).verdict == "nothing to do"
+    assert app.retire(pair.inventory, now=True).verdict == ("done" if standby else "nothing to do")
+    pair.stand(live, rolled.release)
+
+
+def test_a_record_that_disagrees_with_the_balancer_stops_the_run(pair: Colours) -> None:
+    pair.alone("v1", "v2")
+    live = pair.record.live
+    with opened(pair.site) as session:
+        set_live(session.store, OTHER[live], None)
+    try:
+        with pytest.raises(RefusedError, match=f"by the record {OTHER[live]} serves.*{live} \\(web1, web2\\)"):
+            pair.bring("v1")
+        ended = pair.invoke("deploy", "--strategy", "blue-green", "--ref", "v1")
+        assert ended.returncode == 10 and f"--set live={live}" in ended.stderr
+        assert app.status(pair.inventory).live == live, "what is told is the balancer's word"
+    finally:
+        with opened(pair.site) as session:
+            set_live(session.store, live, None)
