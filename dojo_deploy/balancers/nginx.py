@@ -150,6 +150,9 @@ class Nginx:
         field = session.inventory.app.release_field
         release = found.field(field) if field else None
         upstream = (identity(found) or ("",))[-1]
+        if upstream:
+            backends = [one for slot in (BLUE, GREEN) for one in session.inventory.backends(slot)]
+            upstream = change.names(tuple(one.address for one in backends)).get(upstream, upstream)
         return Answer(found.status, upstream, release or "", found.body, found.headers.get("location", ""))
 
     def warnings(self, session: Session) -> tuple[str, ...]:

@@ -43,11 +43,11 @@ class Live:
 def read_live(status: int, body: bytes) -> Live:
     """Anything but our own answer (a site's catch-all page, say) means that nginx knows nothing of us yet."""
     lines = body.decode("ascii", "replace").splitlines()
-    if status != 200 or len(lines) < 3 or not re.fullmatch(r"generation [0-9]+", lines[0]):
+    if status != 200 or len(lines) < 4 or not re.fullmatch(r"generation [0-9]+", lines[0]) or lines[-1] != "end":
         return Live()
     front, door = (line.partition(" ")[2] for line in lines[1:3])
-    rows = [line.split() for line in lines[3:]]
-    up = frozenset((row[1], row[3]) for row in rows if len(row) == 5 and row[0] == front and row[2] == "up")
+    rows = [line.split() for line in lines[3:-1]]
+    up = frozenset((row[1], row[2]) for row in rows if len(row) == 3 and row[0] == front)
     return Live(int(lines[0].split()[1]), up, door == "closed")
 
 

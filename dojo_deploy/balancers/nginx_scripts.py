@@ -140,9 +140,10 @@ find "$base/flags" -type f -mtime +1 ! -name "${before:-0}" -exec rm -f {} +
 body() {
     printf '%s' "$HTTP_LEVEL" | sed "s/@GENERATION@/$generation/"
     # nginx takes words of 4 kB, and variables a hundred deep.
-    awk -v name="$NAME" '{ part[k + 0] = part[k + 0] $0 "\\n"; if (length(part[k + 0]) > 2500) k++ }
+    { awk '$3 == "up" { print $1, $2, $4 }' "$work/next"; echo end; } | awk -v name="$NAME" '
+        { part[k + 0] = part[k + 0] $0 "\\n"; if (length(part[k + 0]) > 2500) k++ }
         END { for (i = 0; i == 0 || i in part; i++) printf "map \"\" $dojo_%s_rows%s {\n    default \"%s%s\";\n}\n",
-            name, (i ? "_" i : ""), part[i], ((i + 1) in part ? "${dojo_" name "_rows_" i + 1 "}" : "") }' "$work/next"
+            name, (i ? "_" i : ""), part[i], ((i + 1) in part ? "${dojo_" name "_rows_" i + 1 "}" : "") }'
     for bank in "$NAME" "${NAME}_spare"; do
         awk -v bank="$bank" -v patience="$PATIENCE" 'BEGIN { print "upstream " bank " {" }
             $1 == bank { print "    server " $4 " " ($3 == "up" ? patience : "down") "; # " $2 " " $5; n++ }

@@ -251,12 +251,13 @@ def inventory(
     *,
     balancers: tuple[str, ...] = ("lb1",),
     ports: Mapping[str, Sequence[int]] | None = None,
+    address: str = "127.0.0.1",
 ) -> Inventory:
-    """Three web hosts; `ports` are those of each slot, host by host."""
+    """Three web hosts at one address; `ports` are those of each slot, host by host."""
     hosts = {name: Host(name, ("lb",), "127.0.0.1", "/srv/app") for name in balancers}
     for number, name in enumerate(("web1", "web2", "web3")):
         own = {"web": {slot: each[number] for slot, each in (ports or {}).items()}}
-        hosts[name] = Host(name, ("web",), "127.0.0.1", "/srv/app", ports=own)
+        hosts[name] = Host(name, ("web",), address, "/srv/app", ports=own)
     processes = Processes(each={"web": Process(script="server.js", port=3000)}) if ports else Processes()
     return Inventory(
         app=App(name=app, root="/srv/app", environment="test", processes=processes),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import threading
 import time
@@ -198,6 +199,46 @@ def test_the_other_colour_is_at_hand_after_a_rolling_deployment(
     settings.switch(session, green, blue)
     assert old_nginx.workers() == before
     assert settings.serving(session, (*blue, *green)) == set(green)
+
+
+def test_a_flag_in_use_is_never_swept_and_an_old_one_is(
+    old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]
+) -> None:
+    site = Site(old_nginx, pool(upstreams), pool(greens, "green"), flips=True)
+    site.settings.switch(site.session, site.green, site.blue)
+    (flag,) = (old_nginx.folder / "dojo" / SCOPE / "flags").iterdir()
+    for flags in ({flag}, set()):
+        week_ago = time.time() - 7 * 24 * 3600
+        os.utime(flag, (week_ago, week_ago))
+        site.settings.drain(site.session, site.green[0], site.green)
+        assert set(flag.parent.iterdir()) == flags, "workers of before the reload look at it to their end"
+        assert site.serving == set(site.green[1:]) and site.names() == {"r2"}
+
+
+def test_three_hundred_hosts_are_written_and_read_back(nginx: RunningNginx) -> None:
+    nginx.start()
+    settings = nginx.settings(SCOPE)
+    session = LocalSession(inventory("shop", settings))
+    blue, green = (
+        tuple(Backend(f"web{n:03}.shop.example.org", slot, f"127.{part}.{n // 100}.{n % 100}:3000") for n in range(300))
+        for part, slot in ((2, "blue"), (3, "green"))
+    )
+    changes = settings._changes(session, blue)
+    changes[0].write("switch", (*(f"up {one.host} {one.address} {one.slot}" for one in blue), "only"))
+    changes[0].await_effect(5.0)
+    assert settings.serving(session, (*blue, *green)) == set(blue)
+    settings.drain(session, blue[7], blue)
+    assert settings.serving(session, (*blue, *green)) == {*blue} - {blue[7]}
+
+
+def test_an_answer_names_its_backend_as_the_inventory_does(old_nginx: RunningNginx, upstreams: list[Upstream]) -> None:
+    old_nginx.start()
+    settings = old_nginx.settings(SCOPE)
+    site = inventory("shop", settings, ports={"blue": [one.port for one in upstreams]}, address="localhost")
+    session = LocalSession(site)
+    settings.switch(session, site.backends("blue"), ())
+    answers = [settings.answer(session, "/health") for _ in range(9)]
+    assert {answer.upstream for answer in answers if answer} == {f"localhost:{one.port}" for one in upstreams}
 
 
 def test_a_backend_named_by_its_host_name_is_known_by_its_address(site: Site) -> None:
