@@ -97,7 +97,8 @@ class Step:
     point_of_no_return: bool = False
     deadline: float = 60.0
     once: bool = False  # once per run, whatever the batches
-    brings_traffic: bool = False  # an undo that is left out for a host that failed within `max_failures`
+    # An undo that is left out for a host that failed within `max_failures`; its gate is held before it, not after.
+    brings_traffic: bool = False
 
 
 @dataclass(frozen=True)

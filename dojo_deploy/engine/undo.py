@@ -67,6 +67,7 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
         assert last.undo
         if last.undo.brings_traffic:
             _reach(run, lane.host)
+            _gate(run, name, lane.host, last.undo)
         if is_on_host(last.undo):
             jobs = tuple(
                 job_step(undo_id(step_name), step.undo, undoes=step_name) for step_name, step in group if step.undo
@@ -81,7 +82,8 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
                 _gate(run, name, lane.host, last.undo)
         else:
             act(run, lane.host, undo_id(name), last.undo)
-            _gate(run, name, lane.host, last.undo)
+            if not last.undo.brings_traffic:
+                _gate(run, name, lane.host, last.undo)
 
 
 def leave_out(run: Run, stage: Stage, lane: Lane) -> None:

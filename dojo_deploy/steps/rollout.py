@@ -90,7 +90,7 @@ class Rollout:
         restores = self.site.balancer.can_drain and (drains or host not in self.serving)
         steps: list[Step] = [*self.prelude(place), *hooks_.steps(self.hooks, "before", place)]
         if drains:
-            steps.append(traffic.drain(self.site, place.host, place.slot))
+            steps.append(traffic.drain(self.site, place.host, place.slot, gate=self._as_before(place)))
         steps += self.change(place)
         if restores:
             answers = self.gate.at(Target(host, place.slot, place.release, via="balancer"), probes=("health",))
@@ -100,6 +100,14 @@ class Rollout:
             steps.append(self._bake(place, bake))
         steps += hooks_.steps(self.hooks, "after", place)
         return Lane(host, tuple(steps))
+
+    def _as_before(self, place: Placement) -> Gate | None:
+        """What a host must show to get its requests back; one that was not well could not."""
+        if not _was_well(self.seen, place):
+            return None
+        before = Target(place.host.name, place.slot, self.seen.current(place.host.name))
+        gate = replace(self.gate, in_a_row=1, failures=self.gate.failures or self.gate.in_a_row)
+        return gate.at(before, probes=("health",))
 
     def _bake(self, place: Placement, seconds: float) -> Step:
         """Nothing is done: the gate has to hold for so long without a break, and is lost as soon as any would be."""
@@ -165,6 +173,11 @@ def unhealthy_first(hosts: Sequence[Host], seen: Observed, slot: str) -> tuple[H
 
 def switch(seen: Observed, place: Placement, gate: Gate) -> Step:
     """From what the host was found with to the placement's release."""
+    return services.switch(
+        place, back_to=seen.current(place.host.name), gate=gate, was_well=_was_well(seen, place)
+    )
+
+
+def _was_well(seen: Observed, place: Placement) -> bool:
     found = seen.hosts[place.host.name]
-    well = not found.sick and (not place.app.processes.watched or found.is_healthy(place.slot))
-    return services.switch(place, back_to=seen.current(place.host.name), gate=gate, was_well=well)
+    return not found.sick and (not place.app.processes.watched or found.is_healthy(place.slot))

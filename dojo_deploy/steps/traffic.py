@@ -43,9 +43,9 @@ class Restore:
         self.balancer.restore(session, self.backend, self.pool)
 
 
-def drain(site: Inventory, host: Host, slot: str) -> Step:
-    """Takes the host out; undone by putting it back."""
-    back = Step("restore", Restore(*_ends(site, host, slot)), brings_traffic=True)
+def drain(site: Inventory, host: Host, slot: str, *, gate: Gate | None = None) -> Step:
+    """Takes the host out; undone by putting it back, once what it ran before passes `gate`."""
+    back = Step("restore", Restore(*_ends(site, host, slot)), gate=gate, brings_traffic=True)
     return Step("drain", Drain(*_ends(site, host, slot)), undo=back)
 
 
