@@ -15,6 +15,7 @@ from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.history import runs
+from dojo_deploy.engine.record import Record
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.events import CensusTaken
@@ -24,7 +25,7 @@ from dojo_deploy.plan import Plan
 from dojo_deploy.release import Known
 from dojo_deploy.reports import Report, report_of
 from dojo_deploy.session import OpenSession, opened, redactor
-from dojo_deploy.which import built, earlier, present
+from dojo_deploy.which import built, due, earlier, present
 
 Site = Inventory | str | Path | None
 
@@ -108,12 +109,9 @@ def retire(inventory: Site = None, *, now: bool = False, wishes: Wishes | None =
     Raises as `deploy`; RefusedError while the live colour is not well.
     """
     with _opened(inventory) as session:
-        standby = ledger.read_record(session.store).standby
+        standby, reason = due(ledger.read_record(session.store), utc(session.clock.now()), early=now)
         if standby is None:
-            return Result("", "nothing to do", reason="nothing stands by")
-        named = f"{standby.release or 'what was there'} stands by in {standby.slot} until {standby.until}"
-        if not now and utc(session.clock.now()) < standby.until:
-            return Result("", "nothing to do", reason=f"{named}; --now retires it before")
+            return Result("", "nothing to do", reason=reason)
         chosen = choose("retire", session.inventory, overrides={"until": standby.until})
         wishes = _complete(session, wishes, "")
         trail = EventTrail(session.clock, wishes.subscribers)
@@ -180,9 +178,14 @@ def holder(inventory: Site = None) -> lock.Entry | None:
 
 
 def releases(inventory: Site = None) -> tuple[Known, ...]:
-    """The record: every release that was brought into service or failed to be, newest first."""
+    """Every release that was brought into service or failed to be, newest first."""
+    return tuple(reversed(record(inventory).releases))
+
+
+def record(inventory: Site = None) -> Record:
+    """The releases, oldest first, the colour that serves, and what stands by."""
     with _opened(inventory) as session:
-        return tuple(reversed(ledger.read_record(session.store).releases))
+        return ledger.read_record(session.store)
 
 
 def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from dojo_deploy.engine.record import Record
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import OutputWritten, StageFinished, StageStarted
 from dojo_deploy.plan import CONTROLLER
-from dojo_deploy.release import Observed, Release
+from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.session import OpenSession, work_folder
 from dojo_deploy.steps.releases import with_environment
 
@@ -69,6 +70,17 @@ def present(seen: Observed) -> Release:
     name = found[0][0] if found else ""
     known = next((known for known in seen.known if known.id == name), None)
     return Release(name, known.commit, known.ref) if known else Release(name)
+
+
+def due(record: Record, now: str, *, early: bool) -> tuple[Standby | None, str]:
+    """The standby that is to be retired at `now` (UTC), or why there is none; `early`: whenever it was to be."""
+    standby = record.standby
+    if standby is None:
+        return None, "nothing stands by"
+    if early or now >= standby.until:
+        return standby, ""
+    named = f"{standby.release or 'an older colour'} stands by in {standby.slot} until {standby.until}"
+    return None, f"{named}; --now retires it before"
 
 
 def _newest(seen: Observed, hosts: Iterable[str]) -> str:

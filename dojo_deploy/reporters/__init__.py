@@ -34,7 +34,8 @@ def census_table(census: CensusTaken) -> str:
     """The fleet, ready to print: as wide and as coloured as standard output allows."""
     from dojo_deploy.reporters import census as tables
 
-    return _ready(tables.census_table(census.rows, census.verdict, census.through_balancer))
+    seen = (census.rows, census.verdict, census.through_balancer, census.live, census.standby)
+    return _ready(tables.census_table(*seen))
 
 
 def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str] | None = None) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from dojo_deploy.reporters.crowds import COLUMNS, HEADS, crowds
 from dojo_deploy.reporters.styled import line
-from dojo_deploy.reporters.text import fit, inert, named, seconds
+from dojo_deploy.reporters.text import fit, inert, named, seconds, standing_by
 
 STYLES = {
     **dict.fromkeys(("consistent", "serving", "done", "ok", "passed"), "green"),
@@ -26,17 +26,25 @@ def census_table(
     rows: Mapping[str, Mapping[str, str]],
     verdict: str,
     through_balancer: Mapping[str, int] | None = None,
+    live: str = "",
+    standby: Mapping[str, str] | None = None,
 ) -> RenderableType:
-    """Which release each host links, runs and answers with; a crowd of equal hosts takes one row."""
+    """Which release each host links, runs and answers with; a crowd of equal hosts takes one row.
+
+    `live`, the colour of the rows, is told where there is a `standby` beside it, or where it is the second one.
+    """
     table = _table("host", *HEADS)
     for hosts, values in crowds(rows):
         table.add_row(named(map(inert, hosts), most=1), *_cells(values))
     said = line(("the fleet is ", "dim"), (inert(verdict), STYLES.get(verdict, "bold")))
+    if standby or live == "green":
+        said.append_text(line((" in ", "dim"), (inert(live), "bold")))
     total = sum((through_balancer or {}).values())
     if total:
         parts = ", ".join(f"{inert(name)} {number:,}" for name, number in (through_balancer or {}).items())
         said.append_text(line(("  ·  through the balancer ", "dim"), parts, (f" of {total:,}", "dim")))
-    return Group(table, Text(), said)
+    beside = [Text(f"{standing_by(standby)}: `rollback` or `retire`", "dim")] if standby else []
+    return Group(table, Text(), said, *beside)
 
 
 def releases_table(known: Iterable[Mapping[str, str]], current: Mapping[str, str] | None = None) -> Table:

@@ -23,7 +23,7 @@ from dojo_deploy.events import (
     UndoStarted,
     Warned,
 )
-from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds
+from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds, standing_by
 
 NEXT = {
     "tolerated": ("status",),
@@ -114,7 +114,9 @@ def _load_measured(event: LoadMeasured) -> list[str]:
 def _census_taken(event: CensusTaken) -> list[str]:
     lines = [f"census: {host}: {_pairs(row)}" for host, row in event.rows.items()]
     through = ", ".join(f"{release} {count:,}" for release, count in event.through_balancer.items())
-    return [*lines, f"census: {event.verdict}" + (f"; through the balancer {through}" if through else "")]
+    colour = f" in {event.live}" if event.standby or event.live == "green" else ""
+    lines.append(f"census: {event.verdict}{colour}" + (f"; through the balancer {through}" if through else ""))
+    return [*lines, *([f"census: {standing_by(event.standby)}"] if event.standby else [])]
 
 
 def _run_finished(event: RunFinished) -> list[str]:

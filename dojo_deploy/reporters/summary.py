@@ -32,7 +32,8 @@ def measured(
     """What is known of the fleet, the requests and the time, where it is known."""
     parts: list[RenderableType] = [Text()]
     if census:
-        parts += [census_table(census.rows, census.verdict, census.through_balancer), Text()]
+        seen = (census.rows, census.verdict, census.through_balancer, census.live, census.standby)
+        parts += [census_table(*seen), Text()]
     table = Table.grid(padding=(0, 2, 0, 0))
     if finished and finished.stage_seconds:
         table.add_row(Text("time", "dim"), _times(finished))

@@ -70,3 +70,12 @@ def named(hosts: Iterable[str], *, most: int = 4) -> str:
 
 def fit(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def standing_by(standby: Mapping[str, str]) -> str:
+    """`9e8c1 stands by in blue until 11-24 18:19 UTC`; empty for nothing."""
+    if not standby:
+        return ""
+    until = standby.get("until", "")[5:16].replace("T", " ")
+    what = inert(standby.get("release", "")) or "an older colour"
+    return f"{what} stands by in {inert(standby.get('slot', ''))}" + (f" until {inert(until)} UTC" if until else "")

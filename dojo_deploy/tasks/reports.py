@@ -45,10 +45,13 @@ def releases(context: Context, inventory: str = "", json: bool = False) -> None:
 
     from dojo_deploy import app
     from dojo_deploy.reporters import releases_table
+    from dojo_deploy.reporters.text import standing_by
 
     with ended(json=json):
-        known = [asdict(release) for release in app.releases(inventory or None)]
-    _print(known, json=json, table=releases_table)
+        record = app.record(inventory or None)
+    _print([asdict(release) for release in reversed(record.releases)], json=json, table=releases_table)
+    if record.standby and not json:
+        print(f"\n{record.live} serves; {standing_by(asdict(record.standby))}")
 
 
 @command("inventory", "json")
