@@ -52,11 +52,12 @@ class Shell(Protocol):
         """Runs one command to its end. `within` bounds the whole call in seconds (LostError after it)."""
 
     def stream(
-        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
+        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Sink, ahead: bool = False
     ) -> int:
         """Runs ready shell text, feeding `stdin` and passing stdout on as it comes; returns the exit status.
 
-        A remote end that stops reading `stdin` is no error; stderr is merged by the text itself.
+        A remote end that stops reading `stdin` is no error; stderr is merged by the text itself. `ahead`: in the shell
+        that was started ahead for one such call, if there is one.
         """
 
     def dial(self, address: str, port: int, *, within: float) -> Tunnel:
@@ -244,4 +245,5 @@ class Session(Protocol):
         """A line of output of the step that is running in this thread's lane."""
 
 
+Sink = Callable[[bytes], None]
 Subscriber = Callable[["Event"], None]

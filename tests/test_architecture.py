@@ -12,7 +12,19 @@ import pytest
 import dojo_deploy
 
 PACKAGE = Path(dojo_deploy.__file__).parent
-VALUES = {"errors", "secrets", "command", "patterns", "inventory", "readings", "release", "events", "clock", "durable"}
+VALUES = {
+    "errors",
+    "secrets",
+    "command",
+    "patterns",
+    "inventory",
+    "readings",
+    "release",
+    "events",
+    "clock",
+    "durable",
+    "streams",
+}
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
 ALLOWED = {

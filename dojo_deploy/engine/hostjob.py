@@ -10,7 +10,7 @@ import posixpath
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from dojo_deploy.clock import utc
 from dojo_deploy.engine.hoststate import Fence, fence, record
@@ -28,6 +28,7 @@ from dojo_deploy.errors import (
     UnreachableError,
 )
 from dojo_deploy.interfaces import Clock, Shell
+from dojo_deploy.streams import Chained
 
 __all__ = [
     "Began", "Ended", "Fence", "Frame", "Job", "JobStep", "Said", "StepResult", "carry", "fence", "record",
@@ -94,14 +95,15 @@ def _attempt(
     nonce = secrets.token_hex(16)
     with _opened(artifact) as (file, size):
         text = script(job, nonce=nonce, at=at, size=size, wait=wait)
-        parts = [io.BytesIO(text), *([file, io.BytesIO(nonce.encode())] if file else [])]
+        parts: list[BinaryIO] = [io.BytesIO(text), *([file, io.BytesIO(nonce.encode())] if file else [])]
         reader = FrameReader(nonce, story.frame, story.line)
         story.begin()
         status = shell.stream(
             launch(job, nonce=nonce, length=len(text)),
             within=within,
-            stdin=cast(BinaryIO, io.BufferedReader(_Chain(parts), 256 * 1024)),
+            stdin=Chained(*parts),
             on_output=reader.feed,
+            ahead=True,
         )
         reader.close()
     if status in (73, 74) and not story.was_heard:
@@ -115,25 +117,6 @@ def _opened(artifact: Path | None) -> Iterator[tuple[BinaryIO | None, int]]:
         return
     with artifact.open("rb") as file:
         yield file, os.fstat(file.fileno()).st_size
-
-
-class _Chain(io.RawIOBase):
-    """Several files, read as one."""
-
-    def __init__(self, parts: list[BinaryIO]) -> None:
-        self._parts = parts
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        while self._parts:
-            data = self._parts[0].read(len(buffer))
-            if data:
-                buffer[: len(data)] = data
-                return len(data)
-            del self._parts[0]
-        return 0
 
 
 def _gave_up(shell: Shell, cause: TransportError) -> LostError:

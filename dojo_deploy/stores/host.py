@@ -16,7 +16,8 @@ from dojo_deploy.release import Layout
 from dojo_deploy.stores.envelope import checked, is_key, seal, unseal
 from dojo_deploy.stores.host_channel import Channel
 from dojo_deploy.stores.host_script import SCRIPT, Reply, Request, find_reply, new_identity
-from dojo_deploy.stores.host_streams import Chained, Saved
+from dojo_deploy.stores.host_streams import Saved
+from dojo_deploy.streams import Chained
 
 ASK_SECONDS = 30.0
 MOVE_SECONDS = 3600.0
@@ -77,7 +78,7 @@ class HostStore:
         identity, output = new_identity(), bytearray()
         with _told(key, self.shell), path.open("rb") as file:
             request = Request("put", checked(key), size=path.stat().st_size)
-            feed = Chained(request.line(identity), file)
+            feed = Chained(io.BytesIO(request.line(identity)), file)
             self.shell.stream(self._script(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
             reply = find_reply(identity, output)
             _judged(key, reply, bytes(output[reply.start :]) if reply else b"")

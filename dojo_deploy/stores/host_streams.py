@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 from dojo_deploy.stores.envelope import LONGEST_LINE, length_of
 from dojo_deploy.stores.host_script import Reply, find_reply
-
-
-class Chained(io.RawIOBase, BinaryIO):
-    """`head`, then a file's bytes."""
-
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self._head = io.BytesIO(head)
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        return self._head.read(size) or self._file.read(size)
 
 
 class Saved:

@@ -40,7 +40,13 @@ class LocalShell:
         return Completed(_status(process.returncode), out, err)
 
     def stream(
-        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
+        self,
+        text: str,
+        *,
+        within: float,
+        stdin: BinaryIO | None = None,
+        on_output: Callable[[bytes], None],
+        ahead: bool = False,  # noqa: ARG002 - nothing is far away
     ) -> int:
         with _started(text) as process:
             feeder = threading.Thread(target=_feed, args=(stdin, process.stdin), daemon=True)

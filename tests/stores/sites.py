@@ -44,7 +44,13 @@ class LocalShell:
         return Completed(done.returncode, done.stdout, done.stderr)
 
     def stream(
-        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
+        self,
+        text: str,
+        *,
+        within: float,
+        stdin: BinaryIO | None = None,
+        on_output: Callable[[bytes], None],
+        ahead: bool = False,  # noqa: ARG002
     ) -> int:
         child = subprocess.Popen(
             ["/bin/sh", "-c", text],
