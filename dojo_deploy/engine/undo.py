@@ -10,7 +10,7 @@ from dojo_deploy.engine.effects import act, pass_gate
 from dojo_deploy.engine.jobs import job_step, send_job
 from dojo_deploy.engine.progress import is_on_host, undo_id
 from dojo_deploy.engine.run import Run
-from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
+from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError, LostError, TransportError, UnreachableError
 from dojo_deploy.events import StepFinished, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage, Step, step_id
 
@@ -66,7 +66,7 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
         name, last = group[-1]
         assert last.undo
         if last.undo.brings_traffic:
-            _reach(run, lane.host)
+            _hail(run, lane.host)
             _gate(run, name, lane.host, last.undo)
         if is_on_host(last.undo):
             jobs = tuple(
@@ -139,6 +139,16 @@ def _reach(run: Run, host: str) -> None:
     """Waits for whatever of this run still goes on there. Raises TransportError for a host that cannot be asked."""
     if host != CONTROLLER:
         send_job(run, host, (), {}, close=False)
+
+
+def _hail(run: Run, host: str) -> None:
+    """Raises TransportError for a host that does not answer; one that has no room for a job does."""
+    try:
+        _reach(run, host)
+    except (LostError, UnreachableError):
+        raise
+    except TransportError:
+        return
 
 
 def _gate(run: Run, name: str, host: str, step: Step) -> None:

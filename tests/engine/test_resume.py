@@ -197,4 +197,4 @@ def test_aborting_drains_no_host_that_the_run_never_reached(fleet: Fleet, monkey
 def _impatient(*args: Any, **options: Any) -> Any:
     from dojo_deploy.engine.hostjob import carry
 
-    return carry(*args, reach=0.0, **options)
+    return carry(*args, **{**options, "reach": 0.0})
