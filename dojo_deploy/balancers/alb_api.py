@@ -14,6 +14,7 @@ from dojo_deploy.secrets import Secret
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 ATTEMPTS = 5  # of one request, throttling included; all that is told here can be told twice
+LANES = 50  # hosts worked on at once, each with a question of its own
 ARN = "arn:"
 RULE = ":listener-rule/"
 TAGGED_AT_ONCE = 20  # resources in one question for tags
@@ -126,9 +127,8 @@ class Api:
             self.client.add_tags(ResourceArns=[arn], Tags=_tags(tags))
 
 
-@contextmanager
-def connected(*, region: str, endpoint: str, access_key: Secret | None, secret_key: Secret | None) -> Iterator[Api]:
-    """Without keys boto3 looks in its usual places. Raises ConfigError, BalancerError."""
+def connect(*, region: str, endpoint: str, access_key: Secret | None, secret_key: Secret | None) -> Api:
+    """For any thread. Without keys boto3 looks in its usual places. Raises ConfigError, BalancerError."""
     import boto3
     from botocore.config import Config
 
@@ -138,6 +138,7 @@ def connected(*, region: str, endpoint: str, access_key: Secret | None, secret_k
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
+        max_pool_connections=LANES,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
     )
     with _told("opened", "Elastic Load Balancing"):
@@ -147,11 +148,7 @@ def connected(*, region: str, endpoint: str, access_key: Secret | None, secret_k
             aws_secret_access_key=secret_key.reveal() if secret_key else None,
             region_name=region or None,
         )
-        client = session.client("elbv2", endpoint_url=endpoint or None, config=config)
-    try:
-        yield Api(client)
-    finally:
-        client.close()
+        return Api(session.client("elbv2", endpoint_url=endpoint or None, config=config))
 
 
 def region_of(*arns: str) -> str:

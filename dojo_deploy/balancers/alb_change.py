@@ -26,18 +26,13 @@ def drain(site: Site, backend: Backend, pool: tuple[Backend, ...], *, within: fl
             hint=f"set the target group's {DELAY} to 30, or drain_within to {delay + 30:g}s",
         )
     with site.changing():
-        state = site.api.health(group)
-        if target in forward.registered(state):
-            others = tuple(one for one in pool if one.host != backend.host)
-            if pool and not site.serving(others):
+        if target in forward.registered(site.api.health(group)):
+            if pool and site.serving((backend, *pool)) == {backend}:
                 raise RefusedError(f"{backend.host} is the last that serves: draining it would take the site away")
             site.api.deregister(group, [target])
     site.session.say(f"{forward.short(group)} drains {backend.host} for {delay:g} s, whether it is busy or not")
     with site.put_back(partial(site.api.register, group, [target])):
-        site.until_nothing(
-            lambda: f"{backend.host} still drains" if forward.is_draining(site.api.health(group), target) else "",
-            within,
-        )
+        site.until_nothing(lambda: "" if forward.is_out(site.api.health(group), target) else "it still drains", within)
 
 
 def restore(site: Site, backend: Backend, *, within: float) -> None:
@@ -84,7 +79,7 @@ def switch(
         if forward.weights(front.actions) != forward.weights(planned):
             undo.append(partial(site.forward, forward.sendable(front.actions)))
             site.forward(planned)
-        _verify(site, to, away)
+        site.until_nothing(lambda: _not_as_told(site, to, away), effect)
         if fits:
             proof.prove(site.session, _health(site, url), fits, times=max(10, 3 * len(to)), within=effect)
 
@@ -159,11 +154,9 @@ def _identity(site: Site, to: tuple[Backend, ...], away: tuple[Backend, ...], ur
     return fits
 
 
-def _verify(site: Site, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> None:
-    serving = site.serving((*to, *away))
-    wrong = sorted(one.host for one in frozenset(to) ^ serving)
-    if wrong:
-        raise BalancerError(f"{site.front_arn} does not send the traffic as it was told: {', '.join(wrong)}")
+def _not_as_told(site: Site, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> str:
+    wrong = frozenset(to) ^ site.serving((*to, *away))
+    return f"it does not serve as it was told: {', '.join(sorted(one.host for one in wrong))}" if wrong else ""
 
 
 def _health(site: Site, url: str) -> str:

@@ -78,8 +78,9 @@ def registered(state: State) -> frozenset[Target]:
     return frozenset(target for target, (said, _) in state.items() if said not in GONE and "draining" not in said)
 
 
-def is_draining(state: State, target: Target) -> bool:
-    return "draining" in state.get(target, ("", ""))[0]
+def is_out(state: State, target: Target) -> bool:
+    """Neither registered nor draining: Amazon may still tell for a moment what was before."""
+    return state.get(target, ("", ""))[0] in GONE
 
 
 def short(arn: str) -> str:

@@ -29,7 +29,8 @@ def prove(session: Session, url: str, fits: Fits, *, times: int, within: float) 
         while count < times:
             complaint = _complaint(session, url, address, fits)
             count = 0 if complaint else count + 1
-            if complaint and session.clock.monotonic() >= deadline:
+            if count < times and session.clock.monotonic() >= deadline:
+                complaint = complaint or f"only {count} of {times} answers have come"
                 raise BalancerError(f"{url} at {address}, {within:g} s after the change: {complaint}")
             if complaint:
                 session.clock.sleep(POLL)
