@@ -75,13 +75,11 @@ class Upstream:
 
             def do_GET(self) -> None:
                 outer.seen[self.path] += 1
-                if outer.stopped.is_set():
-                    self.close_connection = True
-                    return
                 if self.path == "/slow":
                     time.sleep(1)
-                if self.path == "/endless":
-                    outer.stopped.wait(20)
+                if outer.stopped.wait(20.0 if self.path == "/endless" else 0.0):
+                    self.close_connection = True
+                    return
                 body = json.dumps({"name": name, "release": release}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))

@@ -39,7 +39,7 @@ class Site:
         return answer
 
 
-@pytest.fixture(params=["nginx", "old_nginx"])
+@pytest.fixture(params=["nginx", pytest.param("old_nginx", marks=pytest.mark.soak)])
 def site(request: pytest.FixtureRequest, upstreams: list[Upstream]) -> Site:
     """All three backends serve; only 127.0.0.1 is trusted, so that other loopback addresses are strangers."""
     running: RunningNginx = request.getfixturevalue(request.param)

@@ -51,6 +51,11 @@ def site(request: pytest.FixtureRequest, upstreams: list[Upstream], greens: list
 
 
 @pytest.fixture
+def flipping(old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]) -> Site:
+    return Site(old_nginx, pool(upstreams), pool(greens, "green"), flips=True)
+
+
+@pytest.fixture
 def taken() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -65,13 +70,13 @@ def test_only_an_nginx_that_cuts_connections_keeps_its_workers_over_a_switch(sit
     assert site.serving == set(site.green) and site.names() == {"r2"}
 
 
-def test_a_switch_and_a_page_outlive_a_restart_of_nginx(site: Site) -> None:
-    site.settings.switch(site.session, site.green, site.blue)
-    site.running.stop()
-    site.running.start()
-    assert site.serving == set(site.green) and site.names() == {"r2"}
-    site.settings.switch(site.session, site.blue, site.green)
-    assert site.serving == set(site.blue) and site.names() == {"r1"}
+def test_a_flip_outlives_a_restart_of_nginx(flipping: Site) -> None:
+    flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
+    flipping.running.stop()
+    flipping.running.start()
+    assert flipping.serving == set(flipping.green) and flipping.names() == {"r2"}
+    flipping.settings.switch(flipping.session, flipping.blue, flipping.green)
+    assert flipping.serving == set(flipping.blue) and flipping.names() == {"r1"}
 
 
 def test_a_colour_that_does_not_listen_is_noticed_and_put_back(site: Site) -> None:
@@ -87,16 +92,16 @@ def test_a_colour_that_does_not_listen_is_noticed_and_put_back(site: Site) -> No
         assert site.serving == set(site.green) and site.names() == {"r2"}
 
 
-def test_a_flip_to_a_colour_that_died_is_put_back(site: Site, upstreams: list[Upstream]) -> None:
-    site.settings.switch(site.session, site.green, site.blue)
+def test_a_flip_to_a_colour_that_died_is_put_back(flipping: Site, upstreams: list[Upstream]) -> None:
+    flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
     for upstream in upstreams:
         upstream.stop()
-    workers = site.running.workers()
+    workers = flipping.running.workers()
     with pytest.raises(BalancerError, match="answered 502"):
-        site.settings.switch(site.session, site.blue, site.green)
-    assert (site.running.workers() == workers) == site.flips
-    assert site.serving == set(site.green) and site.names() == {"r2"}
-    site.settings.settle(site.session, 10.0)
+        flipping.settings.switch(flipping.session, flipping.blue, flipping.green)
+    assert flipping.running.workers() == workers
+    assert flipping.serving == set(flipping.green) and flipping.names() == {"r2"}
+    flipping.settings.settle(flipping.session, 10.0)
 
 
 def test_a_switch_that_answers_0_and_is_not_in_effect_is_noticed_and_put_back(
@@ -117,50 +122,47 @@ def test_a_switch_that_answers_0_and_is_not_in_effect_is_noticed_and_put_back(
     assert site.serving == set(site.green)
 
 
-def test_a_flag_that_nginx_does_not_see_is_noticed_and_put_back(
-    old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]
-) -> None:
-    site = Site(old_nginx, pool(upstreams), pool(greens, "green"), flips=True)
-    server = old_nginx.folder / "dojo" / SCOPE / "server" / "dojo.conf"
+def test_a_flag_that_nginx_does_not_see_is_noticed_and_put_back(flipping: Site) -> None:
+    server = flipping.running.folder / "dojo" / SCOPE / "server" / "dojo.conf"
     text = server.read_text()
     # As if its workers could not read the folder: root may read everything.
     server.write_text(text.replace("if (-f $dojo_shop_test_flag)", "if (-f /nowhere)"))
-    old_nginx.stop()
-    old_nginx.start()
+    flipping.running.stop()
+    flipping.running.start()
     with pytest.raises(BalancerError, match="is answered 200 by") as caught:
-        site.settings.switch(site.session, site.green, site.blue)
+        flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
     assert "not put back" not in str(caught.value)
-    assert site.serving == set(site.blue)
+    assert flipping.serving == set(flipping.blue)
     assert list((server.parents[1] / "flags").iterdir()) == []
 
 
-def test_a_site_that_hides_who_answers_is_not_switched(site: Site) -> None:
-    conf = site.running.folder / "sites" / f"{SCOPE}.conf"
+def test_a_site_that_hides_who_answers_is_not_switched(flipping: Site) -> None:
+    conf = flipping.running.folder / "sites" / f"{SCOPE}.conf"
     conf.write_text(conf.read_text().replace("location / {", "location / { add_header X-Own 1;"))
-    site.running.stop()
-    site.running.start()
+    flipping.running.stop()
+    flipping.running.start()
     with pytest.raises(BalancerError, match="does not say who answers") as caught:
-        site.settings.switch(site.session, site.green, site.blue)
+        flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
     assert "add_header X-Dojo-Upstream $dojo_shop_test_upstream always;" in caught.value.hint
-    assert site.serving == set(site.blue)
+    assert flipping.serving == set(flipping.blue)
     conf.write_text(conf.read_text().replace("X-Own 1;", "X-Dojo-Upstream $dojo_shop_test_upstream always;"))
-    site.running.stop()
-    site.running.start()
-    site.settings.switch(site.session, site.green, site.blue)
-    assert site.serving == set(site.green)
+    flipping.running.stop()
+    flipping.running.start()
+    flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
+    assert flipping.serving == set(flipping.green)
 
 
-def test_a_run_that_slept_through_a_takeover_switches_nothing(site: Site) -> None:
-    site.session.lease = ("store-a", 8)
-    site.settings.switch(site.session, site.green, site.blue)
+def test_a_run_that_slept_through_a_takeover_switches_nothing(flipping: Site) -> None:
+    flipping.session.lease = ("store-a", 8)
+    flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
     for lease in (("store-a", 7), ("store-a", 3)):
-        site.session.lease = lease
+        flipping.session.lease = lease
         with pytest.raises(FencedError, match=f"generation 8 has changed this site, and this is {lease[1]}"):
-            site.settings.switch(site.session, site.blue, site.green)
-    assert site.serving == set(site.green)
-    site.session.lease = ("store-a", 9)
-    site.settings.switch(site.session, site.blue, site.green)
-    assert site.serving == set(site.blue)
+            flipping.settings.switch(flipping.session, flipping.blue, flipping.green)
+    assert flipping.serving == set(flipping.green)
+    flipping.session.lease = ("store-a", 9)
+    flipping.settings.switch(flipping.session, flipping.blue, flipping.green)
+    assert flipping.serving == set(flipping.blue)
 
 
 @pytest.mark.parametrize("way", ["named", "cached"])
@@ -201,18 +203,15 @@ def test_the_other_colour_is_at_hand_after_a_rolling_deployment(
     assert settings.serving(session, (*blue, *green)) == set(green)
 
 
-def test_a_flag_in_use_is_never_swept_and_an_old_one_is(
-    old_nginx: RunningNginx, upstreams: list[Upstream], greens: list[Upstream]
-) -> None:
-    site = Site(old_nginx, pool(upstreams), pool(greens, "green"), flips=True)
-    site.settings.switch(site.session, site.green, site.blue)
-    (flag,) = (old_nginx.folder / "dojo" / SCOPE / "flags").iterdir()
+def test_a_flag_in_use_is_never_swept_and_an_old_one_is(flipping: Site) -> None:
+    flipping.settings.switch(flipping.session, flipping.green, flipping.blue)
+    (flag,) = (flipping.running.folder / "dojo" / SCOPE / "flags").iterdir()
     for flags in ({flag}, set()):
         week_ago = time.time() - 7 * 24 * 3600
         os.utime(flag, (week_ago, week_ago))
-        site.settings.drain(site.session, site.green[0], site.green)
+        flipping.settings.drain(flipping.session, flipping.green[0], flipping.green)
         assert set(flag.parent.iterdir()) == flags, "workers of before the reload look at it to their end"
-        assert site.serving == set(site.green[1:]) and site.names() == {"r2"}
+        assert flipping.serving == set(flipping.green[1:]) and flipping.names() == {"r2"}
 
 
 def test_three_hundred_hosts_are_written_and_read_back(nginx: RunningNginx) -> None:
@@ -241,16 +240,16 @@ def test_an_answer_names_its_backend_as_the_inventory_does(old_nginx: RunningNgi
     assert {answer.upstream for answer in answers if answer} == {f"localhost:{one.port}" for one in upstreams}
 
 
-def test_a_backend_named_by_its_host_name_is_known_by_its_address(site: Site) -> None:
-    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost4.test")) for one in site.green)
+def test_a_backend_named_by_its_host_name_is_known_by_its_address(flipping: Site) -> None:
+    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost4.test")) for one in flipping.green)
     with pytest.raises(BalancerError, match="host not found"):
-        site.settings.switch(site.session, named, site.blue)
-    assert site.serving == set(site.blue)
-    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost")) for one in site.green)
-    site.settings.switch(site.session, named, site.blue)
-    site.settings.switch(site.session, site.blue, named)
-    site.settings.settle(site.session, 10.0)
-    assert site.serving == set(site.blue)
+        flipping.settings.switch(flipping.session, named, flipping.blue)
+    assert flipping.serving == set(flipping.blue)
+    named = tuple(replace(one, address=one.address.replace("127.0.0.1", "localhost")) for one in flipping.green)
+    flipping.settings.switch(flipping.session, named, flipping.blue)
+    flipping.settings.switch(flipping.session, flipping.blue, named)
+    flipping.settings.settle(flipping.session, 10.0)
+    assert flipping.serving == set(flipping.blue)
 
 
 def test_a_request_under_way_ends_well_and_settling_waits_for_it(site: Site, upstreams: list[Upstream]) -> None:
