@@ -22,6 +22,7 @@ class Progress:
         self._ended = dict(ended or {})
         self._tolerated = set(tolerated)
         self._failed_in = failed_in
+        self._lost: dict[str, str] = {}
         self._closed: set[str] = set()
         self._looks: dict[str, HostSeen] = {}
 
@@ -55,6 +56,21 @@ class Progress:
     def tolerated(self) -> frozenset[str]:
         with self._lock:
             return frozenset(self._tolerated)
+
+    def lose(self, host: str, why: str) -> None:
+        """It gets no requests, and what it runs is not known."""
+        with self._lock:
+            self._lost[host] = why
+
+    def find(self, host: str) -> None:
+        with self._lock:
+            self._lost.pop(host, None)
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Host -> why it could not be asked."""
+        with self._lock:
+            return dict(self._lost)
 
     @property
     def failed_in(self) -> str:
@@ -91,7 +107,9 @@ class Progress:
             return host in self._closed
 
     def stage_began(self, stage: Stage) -> bool:
-        return any(self.began(step_id(stage, lane, step)) for lane in stage.lanes for step in lane.steps)
+        """On a host that still takes part: of one that was left out it may only be feared."""
+        lanes = [lane for lane in stage.lanes if lane.host not in self.tolerated]
+        return any(self.began(step_id(stage, lane, step)) for lane in lanes for step in lane.steps)
 
     def touched(self, plan: Plan) -> tuple[str, ...]:
         """Hosts on which any step of the plan, or any undo, began."""

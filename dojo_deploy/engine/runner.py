@@ -58,10 +58,9 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
         if failed:
             return _after_failure(run, executor, stage, failed, seconds)
     if run.progress.tolerated:
-        lost = ", ".join(sorted(run.progress.tolerated))
         _call_hooks(run, executor, *_phases_of_tolerated(run))
-        told.insert(0, f"{lost} failed, undone and left out of the balancer")
-    return Outcome("tolerated" if run.progress.tolerated else "done", "\n".join(told), {}, seconds)
+        told.insert(0, _left_out(run))
+    return Outcome("tolerated" if run.progress.tolerated else "done", "\n".join(told), run.progress.lost, seconds)
 
 
 def _finish_tolerated(run: Run) -> None:
@@ -90,7 +89,8 @@ def _run_stage(
         raise
     failed = [result for result in results if not result.ok]
     within_budget = len(run.progress.tolerated) + len(failed) <= run.plan.max_failures
-    if stage.tolerant and failed and within_budget and all(result.outcome == "failed" for result in failed):
+    left = ("failed", "unknown")
+    if stage.tolerant and failed and within_budget and all(result.outcome in left for result in failed):
         failed = _tolerate(run, stage, failed, executor)
     if not stage.decides:
         for result in failed:
@@ -121,6 +121,10 @@ def _tolerate(run: Run, stage: Stage, failed: list[LaneResult], executor: Execut
     for result in failed:
         try:
             futures[result.host].result()
+        except FencedError as exc:
+            worse.append(LaneResult(result.host, "fenced", result.step, exc.message))
+        except InterruptedRunError:
+            worse.append(LaneResult(result.host, "interrupted", result.step))
         except DojoError as exc:
             worse.append(LaneResult(result.host, "failed", result.step, f"{result.detail}; undoing it: {exc}"))
     return worse
@@ -182,10 +186,22 @@ def _call_hooks(run: Run, executor: Executor, *phases: str) -> None:
     for stage in run.plan.after_failure:
         if stage.phase not in ("run", *phases):
             continue
-        for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in stage.lanes]:
+        lanes = [lane for lane in stage.lanes if lane.host not in run.progress.lost]
+        for future in [executor.submit(run_lane, run, stage, lane, closing=False) for lane in lanes]:
             result = future.result()
             if not result.ok:
                 run.trail.emit(Warned(text=f"hook {result.step or stage.name}: {result.outcome} {result.detail}"))
+
+
+def _left_out(run: Run) -> str:
+    lost = run.progress.lost
+    undone = ", ".join(sorted(run.progress.tolerated - set(lost)))
+    return "; ".join(
+        [
+            *([f"{undone} failed, undone and left out of the balancer"] if undone else []),
+            *(f"{host} was lost and is left out of the balancer: what it runs is not known" for host in sorted(lost)),
+        ]
+    )
 
 
 def _phases_of_tolerated(run: Run) -> set[str]:

@@ -12,7 +12,7 @@ from dojo_deploy.engine.progress import is_on_host, undo_id
 from dojo_deploy.engine.run import Run
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError, LostError, TransportError, UnreachableError
 from dojo_deploy.events import StepFinished, Warned
-from dojo_deploy.plan import CONTROLLER, Lane, Stage, Step, step_id
+from dojo_deploy.plan import CONTROLLER, Lane, OnHost, Stage, Step, step_id
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,39 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
 def leave_out(run: Run, stage: Stage, lane: Lane) -> None:
     """Undoes one lane and sees to it that its host gets no requests, also when it failed before it was drained.
 
-    Raises as `undo_lane`.
+    A host that cannot be asked is lost: what it runs is not known, but it gets no requests. Raises as `undo_lane`, also
+    where nothing could keep requests away from a lost host.
     """
-    undo_lane(run, stage, lane, stay_out=True)
+    lost: TransportError | None = None
+    try:
+        undo_lane(run, stage, lane, stay_out=True)
+    except (UnreachableError, LostError) as exc:
+        if not any(_is_traffic(step) for step in lane.steps):
+            raise
+        lost = exc
+        _stop_traffic(run, stage, lane)
     for step in lane.steps:
         name = step_id(stage, lane, step)
         if step.undo and step.undo.brings_traffic and not run.progress.succeeded(name):
             act(run, lane.host, name, step)
+    if lost:
+        run.progress.lose(lane.host, str(lost))
+    else:
+        run.progress.find(lane.host)
+
+
+def _stop_traffic(run: Run, stage: Stage, lane: Lane) -> None:
+    """Undoes what the controller itself did to bring requests to the host."""
+    for step in reversed(lane.steps):
+        name = step_id(stage, lane, step)
+        if not step.undo or not _is_traffic(step) or step.undo.brings_traffic:
+            continue
+        if run.progress.began(name) and not run.progress.succeeded(undo_id(name)):
+            act(run, lane.host, undo_id(name), step.undo)
+
+
+def _is_traffic(step: Step) -> bool:
+    return step.undo is not None and not isinstance(step.undo.action, OnHost)
 
 
 def _first(stages: tuple[Stage, ...]) -> Iterator[Stage]:
