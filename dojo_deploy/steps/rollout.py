@@ -173,9 +173,7 @@ def unhealthy_first(hosts: Sequence[Host], seen: Observed, slot: str) -> tuple[H
 
 def switch(seen: Observed, place: Placement, gate: Gate) -> Step:
     """From what the host was found with to the placement's release."""
-    return services.switch(
-        place, back_to=seen.current(place.host.name), gate=gate, was_well=_was_well(seen, place)
-    )
+    return services.switch(place, back_to=seen.current(place.host.name), gate=gate, was_well=_was_well(seen, place))
 
 
 def _was_well(seen: Observed, place: Placement) -> bool:
