@@ -15,8 +15,9 @@ from dojo_deploy import app
 from dojo_deploy.engine.ledger import set_live
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import Event, StageStarted, StepFinished, UndoStarted
+from dojo_deploy.plan import Plan
 from dojo_deploy.session import opened
-from tests.e2e.colours import OTHER, Colours, without_loss
+from tests.e2e.colours import HASTE, OTHER, Colours, without_loss
 from tests.e2e.looking import Watched, pm2_names, variant
 from tests.e2e.test_rolling import jobs_done_or_waiting
 
@@ -186,6 +187,8 @@ def test_rolling_goes_on_in_the_live_colour_and_blue_green_after_it(pair: Colour
 def test_a_record_that_disagrees_with_the_balancer_stops_the_run(pair: Colours) -> None:
     pair.alone("v1", "v2")
     live = pair.record.live
+    nothing = pair.invoke("retire")
+    assert (nothing.returncode, nothing.stdout.strip()) == (0, "nothing stands by")
     with opened(pair.site) as session:
         set_live(session.store, OTHER[live], None)
     try:
@@ -197,3 +200,25 @@ def test_a_record_that_disagrees_with_the_balancer_stops_the_run(pair: Colours) 
     finally:
         with opened(pair.site) as session:
             set_live(session.store, live, None)
+
+
+ASK = """node -e "
+const {Client} = require('pg');
+const client = new Client({connectionString: process.env.DATABASE_URL});
+const asked = \\`SELECT current_setting('max_connections') AS a, current_setting('superuser_reserved_connections') AS b,
+  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS c\\`;
+client.connect().then(() => client.query(asked)).then(({rows}) => {
+  console.log(Object.values(rows[0]).join(' ')); return client.end(); });"
+"""
+
+
+def test_connections_are_counted_against_what_the_database_server_allows(pair: Colours) -> None:
+    pair.serving("v1", "v2")
+
+    def planned(size: int) -> Plan:
+        values = {**HASTE, "connections": json.dumps({"pool": {"web": size, "worker": 1}, "ask": ASK})}
+        return app.plan(pair.inventory, "blue-green", ref="v1", overrides=values)
+
+    assert planned(2).stages
+    with pytest.raises(RefusedError, match=r"may open \d{4} database connections, and \d{2,3} are to be had"):
+        planned(1000)
