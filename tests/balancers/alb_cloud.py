@@ -11,6 +11,7 @@ import fnmatch
 import http.client
 import ipaddress
 import itertools
+import json
 import socket
 import subprocess
 import sys
@@ -35,8 +36,10 @@ DELAY, INITIAL = "deregistration_delay.timeout_seconds", "slow_start.duration_se
 class Amazon:
     """moto's server: its address, and what all load balancers share."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, state: int) -> None:
         import boto3
+
+        self.state = state
 
         session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION)
         self.endpoint = endpoint
@@ -56,7 +59,7 @@ class Cloud:
     """One load balancer with a target group per colour; `blue` and `green` are their weights, None: not in it."""
 
     def __init__(self, amazon: Amazon, *, blue: int = 1, green: int | None = 0, delay: int = 0) -> None:
-        self.endpoint, self.elb = amazon.endpoint, amazon.elb
+        self.amazon, self.endpoint, self.elb = amazon, amazon.endpoint, amazon.elb
         unique = str(next(amazon.numbers))
         self.arn = self.elb.create_load_balancer(Name=f"lb-{unique}", Subnets=amazon.subnets)["LoadBalancers"][0][
             "LoadBalancerArn"
@@ -120,7 +123,7 @@ class Edge:
         self.lag = 0
         self.client = CLIENT
         self._turn = itertools.count()
-        self._rules = cloud.rules()
+        self._rules = self._state()["rules"]
         outer = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -156,24 +159,30 @@ class Edge:
         return Alb(**{"access_key": Secret("cmd", "echo a"), "secret_key": Secret("cmd", "echo b"), **given, **more})
 
     def answer(self, path: str, host: str) -> tuple[int, str, bytes]:
+        state = self._state()
         if self.lag > 0:
             self.lag -= 1
         else:
-            self._rules = self.cloud.rules()
-        rule = next(rule for rule in self._rules if all(self._fits(one, path, host) for one in rule["Conditions"]))
-        action = rule["Actions"][-1]
+            self._rules = state["rules"]
+        rule = next(rule for rule in self._rules if all(self._fits(one, path, host) for one in rule["conditions"]))
+        action = rule["actions"][-1]
         if action["Type"] == "fixed-response":
             fixed = action["FixedResponseConfig"]
             return int(fixed["StatusCode"]), fixed["ContentType"], fixed.get("MessageBody", "").encode()
         for group in action["ForwardConfig"]["TargetGroups"]:
-            health = self._health(group["TargetGroupArn"]) if group["Weight"] else {}
-            there = [target for target, state in health.items() if state == "healthy"]
+            health = state["health"][group["TargetGroupArn"]] if int(group["Weight"]) else {}
+            there = [target for target, said in health.items() if said == "healthy"]
             if there:
                 return _proxied(there[next(self._turn) % len(there)], path)
         return 503, "text/html", b"<h1>503 Service Temporarily Unavailable</h1>"
 
-    def _health(self, group: str) -> dict[str, str]:
-        return self.cloud.health(next(slot for slot, arn in self.cloud.groups.items() if arn == group))
+    def _state(self) -> dict[str, Any]:
+        connection = http.client.HTTPConnection(CLIENT, self.cloud.amazon.state, timeout=5)
+        try:
+            connection.request("GET", f"/{self.cloud.listener}")
+            return dict(json.loads(connection.getresponse().read()))
+        finally:
+            connection.close()
 
     def _fits(self, condition: dict[str, Any], path: str, host: str) -> bool:
         field = condition["Field"]
@@ -188,23 +197,24 @@ class Edge:
 @contextmanager
 def running(folder: Path) -> Iterator[Amazon]:
     """moto's server in a process of its own."""
-    port = free_port()
+    port, state = free_port(), free_port()
     log = folder / "moto.log"
     with log.open("w") as file:
         child = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", __name__, str(port)],
+            [sys.executable, "-W", "ignore", "-m", __name__, str(port), str(state)],
             stdout=file, stderr=file, cwd=Path(__file__).parents[2],
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 60
         while True:
             try:
-                socket.create_connection((CLIENT, port), timeout=1).close()
+                for one in (port, state):
+                    socket.create_connection((CLIENT, one), timeout=1).close()
                 break
             except OSError:
                 assert child.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
-        yield Amazon(f"http://{CLIENT}:{port}")
+        yield Amazon(f"http://{CLIENT}:{port}", state)
     finally:
         child.terminate()
         child.wait(20)
@@ -227,7 +237,7 @@ def _proxied(target: str, path: str) -> tuple[int, str, bytes]:
         connection.close()
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, state: int) -> None:
     from moto.elbv2 import models
     from moto.server import ThreadedMotoServer
 
@@ -281,8 +291,32 @@ def _serve(port: int) -> None:
     models.ELBv2Backend.describe_target_health = describe
     server = ThreadedMotoServer(ip_address=CLIENT, port=port, verbose=False)
     server.start()
-    threading.Event().wait()
+
+    class State(BaseHTTPRequestHandler):
+        """Everything that an edge needs to know of a listener, in one question."""
+
+        def do_GET(self) -> None:
+            (backend,) = (found[REGION] for found in models.elbv2_backends.values() if REGION in found)
+            listeners = [one for balancer in backend.load_balancers.values() for one in balancer.listeners.values()]
+            (listener,) = (one for one in listeners if one.arn == self.path[1:])
+            rules = sorted(listener.rules.values(), key=lambda one: 10**6 if one.is_default else int(one.priority))
+            told = [{"conditions": one.conditions, "actions": [act.data for act in one.actions]} for one in rules]
+            health = {
+                arn: {f"{row.instance_id}:{row.port}": row.status for row in backend.describe_target_health(arn, [])}
+                for arn in backend.target_groups
+                if arn in str(told)
+            }
+            body = json.dumps({"rules": told, "health": health}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    ThreadingHTTPServer((CLIENT, state), State).serve_forever(0.05)
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]))
