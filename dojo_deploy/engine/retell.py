@@ -111,7 +111,8 @@ def _fill(sessions: dict[int, list[Event]], header: ledger.Header, notes: list[M
         if generation not in sessions:
             mine = [note for note in notes if note.get("generation", 0) == generation]
             sessions[generation] = _noted(header, generation, mine, resumed=bool(sessions))
-            missing.append(f"A session (generation {generation}) left no journal here or in the store: {UNKNOWN}.")
+            times = "" if any(note.get("at") for note in mine) else "; no times are recorded"
+            missing.append(f"Session {generation} left no journal here or in the store: {UNKNOWN}{times}.")
     if not sessions:
         sessions[0] = _noted(header, 0, [], resumed=False)
         missing.append(f"No session left a journal here or in the store: {UNKNOWN}.")

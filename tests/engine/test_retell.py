@@ -96,7 +96,14 @@ def test_what_the_store_has_in_notes_alone_is_told_with_what_is_missing(store: S
     )
     assert isinstance(finished, RunFinished) and (finished.verdict, finished.exit_code) == ("rolled back", 20)
     (missing,) = told.missing
-    assert "generation 4" in missing and "the requests and the census are not in the store" in missing
+    assert "Session 4 left" in missing and "times" not in missing
+    assert "the requests and the census are not in the store" in missing
+
+
+def test_notes_of_before_times_were_noted_say_that_there_are_none(store: Store, tmp_path: Path) -> None:
+    ledger.Notes(store).note(RUN, "finished", {"verdict": "rolled back", "reason": "so"})
+    told = retell(store, RUN, tmp_path / "none.jsonl")
+    assert told.missing[0].endswith("; no times are recorded.") and {event.at for event in told.events} == {HEADER.at}
 
 
 def test_a_session_that_left_only_notes_stands_between_those_that_left_more(store: Store, written: Written) -> None:

@@ -13,6 +13,7 @@ import pytest
 from dojo_deploy.engine.journal import Journal
 from dojo_deploy.engine.journal import read as read_journal
 from dojo_deploy.events import (
+    CensusTaken,
     Event,
     GateFailed,
     GateRead,
@@ -229,6 +230,43 @@ def test_a_secret_that_the_journal_masked_is_in_no_report(tmp_path: Path) -> Non
     journal.close()
     text = page(read_journal(tmp_path / "journal.jsonl"))
     assert "canary-4711" not in text and "token ***" in text
+
+
+def test_hosts_that_failed_alike_are_told_of_once_and_each_can_be_looked_up() -> None:
+    story = events(failing())
+    at = next(number for number, event in enumerate(story) if isinstance(event, GateFailed))
+    failed = story[at]
+    assert isinstance(failed, GateFailed)
+    step, detail = "batch 2/web3/switch", "500 9 ms: database: no such table"
+    early = GateRead(step=step, host="web3", probe="health", ok=False, detail=detail, at=story[at - 2].at)
+    sooner = replace(failed, step=step, host="web3", at=early.at)
+    both = [*story[: at - 1], early, sooner, *story[at - 1 :]]
+    root = read(page([replace(event, seq=number) for number, event in enumerate(both, 1)]))
+    assert (
+        "web3 · switch health: as on web2" in told(root)["Why"]
+        and detail not in root.one("dl", "told").every("p")[0].text
+    )
+    assert "on web2" in told(root)["What"] and root.one("div", "flags").text.startswith("✗ web2 switch")
+    assert [node.text for node in root.one("dl", "told").every("summary")] == [
+        "All that web2 had to say",
+        "All that web3 had to say",
+    ]
+
+
+def test_what_stands_by_and_the_quick_way_back_are_told() -> None:
+    standby = {"slot": "blue", "release": OLD, "until": "2026-11-24T14:48:00.000Z"}
+    story = [replace(event, standby=standby) if isinstance(event, CensusTaken) else event for event in events(good())]
+    words = told(read(page(story)))
+    assert words["Now"].endswith("v1 stands by in blue until 2026-11-24 14:48 UTC.")
+    assert words["Next"] == "invoke rollback switches back within seconds, should it be needed"
+
+
+def test_where_no_times_are_known_none_are_made_up() -> None:
+    story = [event for event in events(failing()) if isinstance(event, (RunStarted, RunFinished))]
+    still = [replace(event, seq=number, at="2026-11-23T10:00:00.000Z") for number, event in enumerate(story, 1)]
+    root = read(page(still))
+    assert told(root)["When"] == "Began 23 November 2026, 10:00:00 UTC; its end's time is not recorded."
+    assert not root.every("div", "rows")
 
 
 def test_what_is_missing_is_said_at_the_top() -> None:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from dojo_deploy.events import Event
 from dojo_deploy.reporters.html.axis import Axis
 from dojo_deploy.reporters.html.markup import Markup, Part, element, joined
-from dojo_deploy.reporters.html.names import Names, names_of
+from dojo_deploy.reporters.html.names import names_of
 from dojo_deploy.reporters.html.story import Session, read
 from dojo_deploy.reporters.html.tables import census_table, log, plan_list, steps_table
 from dojo_deploy.reporters.html.timeline import flags, lanes, legend
@@ -70,7 +70,8 @@ def _head(told: Told) -> Markup:
     end = last.zero + last.end
     heading = element("h1", element("span", element("span", mark), class_="mark", aria_hidden="true"), headline)
     what = f"{started.strategy} {told.names.brief(started.release)} on {started.scope}"
-    times = f"{clock(first.zero)} to {clock(end)} UTC, {seconds(end - first.zero)}"
+    took = f" to {clock(end)} UTC, {seconds(end - first.zero)}" if end > first.zero else " UTC"
+    times = f"{clock(first.zero)}{took}"
     line = element("p", element("strong", what), f" · {times}", class_="line")
     return element("header", heading, line, class_=tone)
 
@@ -100,17 +101,18 @@ def _pictures(told: Told) -> list[Markup]:
     sessions = list(enumerate(told.sessions, 1))
     shown = sessions if len(sessions) <= MOST_SESSIONS else [sessions[0], *sessions[1 - MOST_SESSIONS :]]
     many = len(sessions) > 1
-    return [_picture(session, told.names, number if many else 0) for number, session in shown]
+    return [_picture(told, session, number if many else 0) for number, session in shown if session.end]
 
 
-def _picture(session: Session, names: Names, number: int) -> Markup:
+def _picture(told: Told, session: Session, number: int) -> Markup:
+    names = told.names
     axis = Axis(max(session.end, 1.0))
     verdict = session.finished.verdict if session.finished else "no end is recorded"
     heading = f"Session {number}, from {clock(session.zero)}: {verdict}" if number else "Second by second"
     plot = element(
         "div",
         axis.lines(),
-        flags(session, axis),
+        flags(session, axis, told.trouble),
         element("div", element("div", "", class_="who"), axis.scale(), class_="row"),
         lanes(session, axis),
         charts(session, axis, names),

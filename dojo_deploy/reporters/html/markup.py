@@ -41,6 +41,11 @@ def clipped(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
 
 
+def typed(name: str) -> Markup:
+    """A command, as it is typed."""
+    return element("code", f"invoke {name}", class_="typed")
+
+
 def number(value: float) -> str:
     """For coordinates: short."""
     return f"{value:.2f}".rstrip("0").rstrip(".")

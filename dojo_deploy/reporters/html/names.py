@@ -55,4 +55,5 @@ def names_of(sessions: Iterable[Session]) -> Names:
 def _met(load: LoadMeasured | None, census: CensusTaken | None) -> list[str]:
     answers = sorted(load.answers, key=lambda name: load.answers[name][0]) if load else []
     linked = [row.get("current", "") for row in census.rows.values()] if census else []
-    return [*answers, *(name for name in linked if name not in ("–", "?", ""))]
+    standby = census.standby.get("release", "") if census else ""
+    return [*answers, *(name for name in (*linked, standby) if name not in ("–", "?", ""))]

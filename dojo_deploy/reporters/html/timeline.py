@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from dojo_deploy.reporters.html.axis import Axis
 from dojo_deploy.reporters.html.markup import Markup, element, escaped, joined, number
-from dojo_deploy.reporters.html.story import Session, Span, hosts_of
+from dojo_deploy.reporters.html.story import Session, Span, Trouble, hosts_of
 from dojo_deploy.reporters.text import counted, seconds
 
 MOST_LANES = 24
@@ -43,9 +43,10 @@ def lanes(session: Session, axis: Axis) -> Markup:
     return joined(rows)
 
 
-def flags(session: Session, axis: Axis) -> Markup:
-    """Lines through all rows: where it failed."""
-    first = next((trouble for trouble in session.troubles if not trouble.undoing), None)
+def flags(session: Session, axis: Axis, main: tuple[Session, Trouble] | None) -> Markup:
+    """A line through all rows where the run failed: at what ended it, or else at the first failure."""
+    mine = main[1] if main and main[0] is session else None
+    first = mine or next((trouble for trouble in session.troubles if not trouble.undoing), None)
     if not first:
         return Markup()
     at = axis.at(first.at)

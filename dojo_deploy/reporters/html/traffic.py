@@ -70,8 +70,7 @@ def course_table(session: Session, names: Names) -> Markup:
 def stripes() -> Markup:
     """What `stripes` in the style sheet refers to: once in a page. Level lines, which stretching leaves as they are."""
     line = element("path", d="M0 1.5H8", class_="stripe")
-    units = {"width": 8, "height": 5, "patternUnits": "userSpaceOnUse"}
-    pattern = element("pattern", line, id="stripes", **units)
+    pattern = element("pattern", line, id="stripes", width=8, height=5, patternUnits="userSpaceOnUse")
     return element("svg", element("defs", pattern), width=0, height=0, aria_hidden="true", class_="defs")
 
 

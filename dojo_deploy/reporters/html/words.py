@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from dojo_deploy.events import CensusTaken, LoadMeasured, RunStarted
-from dojo_deploy.reporters.html.markup import Markup, Part, clipped, element, joined
+from dojo_deploy.events import LoadMeasured, RunStarted
+from dojo_deploy.reporters.html.fleet import standing
+from dojo_deploy.reporters.html.markup import Markup, Part, clipped, element, joined, typed
 from dojo_deploy.reporters.html.names import Names
 from dojo_deploy.reporters.html.story import Session, Trouble
 from dojo_deploy.reporters.sentences import MEANS, NEXT
@@ -31,7 +31,6 @@ VERDICTS = {
 MOST_TROUBLES = 4
 MOST_LOOKS = 3
 MOST_CAUSE = 8000  # characters
-FINE = ("ok", "consistent")
 OPEN = ("resume", "abort", "status")
 
 
@@ -72,7 +71,7 @@ def top(told: Told) -> Markup:
     rows: list[tuple[str, Sequence[Part]]] = [("What", _what(told)), ("When", _when(told))]
     why = list(_why(told))
     rows += [("Why", why)] if why else []
-    rows += [("Now", _now(told))]
+    rows += [("Now", standing(told.last.census, told.names))]
     load = next((session.load for session in reversed(told.sessions) if session.load), None)
     rows += [("Users saw", users(load, told.names))] if load else []
     rows += [("Next", list(_next(told)))]
@@ -119,7 +118,8 @@ def _what(told: Told) -> list[Part]:
             "failed": [" did not get past ", step, ", which failed on ", host],
             "unknown": [" did not get past ", step, " on ", host, ", whose answer was lost (it may have run)"],
         }
-        failed = [release, *said[found.how], f" ({found.step.partition('/')[0]})"]
+        stage = found.step.partition("/")[0]
+        failed = [release, *said[found.how], f" ({stage})" if stage != found.name else ""]
     reason = finished.reason.partition("\n")[0] if finished else ""
     kept = _kept(finished.reason) if finished else ""
     undone = [f". Everything after {kept} was undone; {kept} has no way back." if kept else ". All of it was undone."]
@@ -147,8 +147,13 @@ def _kept(reason: str) -> str:
 def _when(told: Told) -> list[Part]:
     first, last = told.sessions[0], told.last
     begun = f"{day(first.zero)}, {clock(first.zero)} UTC"
-    took = seconds(last.zero + last.end - first.zero)
-    parts: list[Part] = [f"Began {begun}, ended {took} later at {clock(last.zero + last.end)}."]
+    took = last.zero + last.end - first.zero
+    ended = (
+        f", ended {seconds(took)} later at {clock(last.zero + last.end)}"
+        if took
+        else "; its end's time is not recorded"
+    )
+    parts: list[Part] = [f"Began {begun}{ended}."]
     if told.trouble:
         session, trouble = told.trouble
         at = element("strong", clock(session.zero + trouble.at))
@@ -159,77 +164,37 @@ def _when(told: Told) -> list[Part]:
 
 
 def _why(told: Told) -> Iterator[Part]:
+    """What ended the run first, in full; others that failed alike in one line each."""
     main = told.trouble[1] if told.trouble else None
     troubles = [trouble for session in told.sessions for trouble in session.troubles]
     ordered = sorted(troubles, key=lambda trouble: trouble is not main)
     for trouble in ordered[:MOST_TROUBLES]:
         first = trouble.cause.strip().partition("\n")[0] or trouble.how
         heads = [f"{probe}: {detail}" for probe, detail in trouble.looks.items()] or [first]
+        if main and trouble is not main and (trouble.name, [*trouble.looks]) == (main.name, [*main.looks]):
+            heads = [f"{' and '.join(trouble.looks) or first}: as on {main.host}"]
         for head in heads[:MOST_LOOKS]:
             yield element("p", f"{trouble.host} · {trouble.name} ", element("code", clipped(head, 400)), class_="why")
         if trouble.cause.strip() != heads[0]:
             block = element("pre", clipped(trouble.cause.strip("\n"), MOST_CAUSE), tabindex=0)
-            yield element("details", element("summary", f"All that {trouble.host} had to say"), block, class_="paper")
+            paper = "paper" if trouble is main else False
+            yield element("details", element("summary", f"All that {trouble.host} had to say"), block, class_=paper)
     if len(ordered) > MOST_TROUBLES:
-        yield element("p", f"… and {len(ordered) - MOST_TROUBLES} more, in the log below.")
-
-
-def _now(told: Told) -> list[Part]:
-    census = told.last.census
-    if not census:
-        return ["Nobody counted the fleet when this ended. ", _typed("status"), " does it now."]
-    verdict = element("strong", f"The fleet is {census.verdict}", class_=_tone_of(census))
-    return [verdict, ": ", "; ".join(_standings(census, told.names)), *_through(census, told.names), "."]
-
-
-def _standings(census: CensusTaken, names: Names) -> Iterator[str]:
-    """`web1 web2 run v1 and serve`, a crowd of equals in one breath."""
-    looks: dict[tuple[str, str, str], list[str]] = {}
-    for host, row in census.rows.items():
-        key = (row.get("current", ""), row.get("verdict", ""), row.get("balancer", ""))
-        looks.setdefault(key, []).append(host)
-    for (release, verdict, balancer), hosts in sorted(looks.items(), key=lambda item: -len(item[1]))[:6]:
-        many = len(hosts) > 1
-        if release in ("", "?"):
-            yield f"{named(hosts)} could not be asked"
-            continue
-        verb = ("run" if many else "runs") if verdict in FINE else ("link to" if many else "links to")
-        held = f"{verb} {names.brief(release)}" if release != "–" else "hold no release" if many else "holds no release"
-        fine = "" if verdict in (*FINE, "bare") else f", {verdict}"
-        traffic = {"serving": f" and {'serve' if many else 'serves'}", "drained": ", out of traffic"}.get(balancer, "")
-        yield f"{named(hosts)} {held}{fine}{traffic}"
-
-
-def _through(census: CensusTaken, names: Names) -> list[Part]:
-    answers = Counter(census.through_balancer)
-    total = sum(answers.values())
-    if not total:
-        return []
-    by = ", ".join(f"{count} of {total} from {names.brief(release)}" for release, count in answers.most_common(4))
-    return [f". Through the balancer {by}"]
+        hosts = named(dict.fromkeys(trouble.host for trouble in ordered[MOST_TROUBLES:]))
+        yield element("p", f"… and {len(ordered) - MOST_TROUBLES} more, on {hosts}: see the log below.")
 
 
 def _next(told: Told) -> Iterator[Part]:
-    finished = told.last.finished
+    finished, census = told.last.finished, told.last.census
     hints = (NEXT.get(finished.verdict, ()) if finished.exit_code else ()) if finished else OPEN
-    typed: list[tuple[str, str]] = [(name, MEANS[name]) for name in hints]
+    rows = [(name, MEANS[name]) for name in hints]
     if told.verdict == "rolled back":
-        typed = [
-            ("status", "see that it is so"),
-            ("deploy --ref …", "bring a corrected release; this one is marked bad"),
-        ]
-    elif told.verdict == "done" and told.started.strategy not in ("rollback", "restart"):
-        typed = [("rollback", "the way back, should it be needed")]
-    if not typed:
+        rows = [("status", "see that it is so"), ("deploy --ref …", "bring a corrected one; this is marked bad")]
+    elif told.verdict == "done" and told.started.strategy not in ("rollback", "restart", "retire"):
+        quick = census and census.standby
+        rows = [("rollback", "switches back within seconds, should it be needed" if quick else "the way back")]
+    if not rows:
         yield "Nothing is left to do."
         return
-    rows = [element("li", _typed(name), " ", element("span", means, class_="dim")) for name, means in typed]
-    yield element("ul", *rows, class_="next")
-
-
-def _typed(name: str) -> Markup:
-    return element("code", f"invoke {name}", class_="typed")
-
-
-def _tone_of(census: CensusTaken) -> str:
-    return {"consistent": "good", "partial": "good", "mixed": "bad"}.get(census.verdict, "warn")
+    lines = (element("li", typed(name), " ", element("span", means, class_="dim")) for name, means in rows)
+    yield element("ul", *lines, class_="next")
