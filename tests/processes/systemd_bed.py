@@ -13,13 +13,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pm2_machine import until
 
 from dojo_deploy.command import Command, quote
+from dojo_deploy.interfaces import Completed
 from dojo_deploy.inventory import App, Host, Process, Processes
 from dojo_deploy.processes.systemd import Systemd
 from dojo_deploy.release import Placement
+from dojo_deploy.transports.local import LocalShell
 
 PROGRAMS = ("unshare", "nsenter", "setpriv", "systemctl", "journalctl")
 MANAGER = Path("/usr/lib/systemd/systemd")
@@ -78,13 +81,15 @@ class Bed:
 
     def run(self, text: str, *, within: float = 30) -> subprocess.CompletedProcess[str]:
         """As sshd without PAM would run it: no XDG_RUNTIME_DIR."""
-        inside = (
-            f"cd / && exec env -i HOME={self.home} PATH=/run/node:/usr/bin:/bin {self._as} /bin/sh -c {quote(text)}"
-        )
         return subprocess.run(
-            [*self._enter, "/bin/sh", "-c", inside],
+            ["/bin/sh", "-c", self.inside(text)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within,
         )  # fmt: skip
+
+    def inside(self, text: str) -> str:
+        """What runs `text` as the bed's user, in its namespace."""
+        user = f"cd / && exec env -i HOME={self.home} PATH=/run/node:/usr/bin:/bin {self._as} /bin/sh -c {quote(text)}"
+        return f"exec {' '.join(self._enter)} /bin/sh -c {quote(user)}"
 
     def as_root(self, text: str) -> None:
         subprocess.run([*self._enter, "/bin/sh", "-c", text], check=True, timeout=10)
@@ -100,6 +105,21 @@ class Bed:
     @property
     def _as(self) -> str:
         return f"setpriv --reuid {self.uid} --regid {self.uid} --clear-groups"
+
+
+@dataclass(frozen=True)
+class BedShell(LocalShell):
+    """What carries host jobs to a bed."""
+
+    bed: Bed | None = None
+
+    def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
+        assert self.bed
+        return super().run(Command.shell(self.bed.inside(command.render())), within=within, stdin=stdin)
+
+    def stream(self, text: str, **options: Any) -> int:
+        assert self.bed
+        return super().stream(self.bed.inside(text), **options)
 
 
 @dataclass
@@ -125,6 +145,7 @@ class Machine:
             (folder / file).write_text(text)
         if broken:
             (folder / "BROKEN").touch()
+        (folder / ".dojo" / "complete").write_text("0" * 64)
         (folder / ".dojo" / "env.sh").touch(mode=0o600)
         (folder / ".dojo" / "env.sh").write_text(env)
         self._own()

@@ -7,15 +7,22 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import systemd_bed
 from pm2_machine import free_ports, until
-from systemd_bed import Bed, Machine
+from systemd_bed import Bed, BedShell, Machine
 
-from dojo_deploy.inventory import Process
+from dojo_deploy.clock import SystemClock
+from dojo_deploy.engine.hostjob import Job, JobStep, carry
+from dojo_deploy.engine.observe import answer, question
+from dojo_deploy.inventory import Inventory, Process
+from dojo_deploy.plan import Gate, OnHost, Step
 from dojo_deploy.processes.systemd import Systemd
+from dojo_deploy.release import HostSeen
 from dojo_deploy.sandbox import toolchain
+from dojo_deploy.steps.services import switch
 
 ODD = "a b\"c'd \\ %i $HOME ${HOME} `id` #; \t\n next é \\x41"
 
@@ -56,6 +63,32 @@ def test_start_replaces_what_runs_and_stop_ends_it(machine: Machine) -> None:
         done = machine.run(*machine.kind.stop(machine.place("r2")))
         assert done.returncode == 0, done.stderr
     assert machine.running() == {}
+
+
+def test_host_jobs_switch_and_switch_back_and_a_look_finds_what_runs(machine: Machine) -> None:
+    first, second = machine.place("r1"), machine.place("r2")
+    nothing: Any = None
+    site = Inventory(first.app, {"web1": first.host}, {"web": ("web1",)}, store=nothing, balancer=nothing)
+    shell = BedShell(first.host, machine.bed)
+    said: list[object] = []
+
+    def done(step: Step | None) -> HostSeen:
+        assert step and isinstance(step.action, OnHost)
+        one = JobStep(f"stage/web1/{len(said)} {step.name}", step.action.commands, step.deadline)
+        job = Job("run-1", 1, "store", first.scope, first.layout, (one,))
+        (result,) = carry(shell, job, on_frame=said.append, clock=SystemClock(), reach=5)
+        assert result.outcome == "done", said
+        looked = shell.run(question(site, first.host, platform=False, room=False), within=20)
+        assert looked.ok, looked.complaint
+        return answer(first.host, looked.text)
+
+    fresh, change = switch(first, back_to="", gate=Gate()), switch(second, back_to="r1", gate=Gate())
+    for step, release in ((fresh, "r1"), (change, "r2"), (change.undo, "r1")):
+        seen = done(step)
+        assert (seen.current, seen.is_healthy("blue")) == ({"blue": release}, True)
+        assert seen.running == {"blue/web": (release,), "blue/jobs": (release, release)}
+    seen = done(fresh.undo)
+    assert (seen.current, seen.running) == ({}, {})
 
 
 def test_odd_values_arrive_as_they_were_written(machine: Machine) -> None:
