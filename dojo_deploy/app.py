@@ -15,6 +15,7 @@ from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.history import runs
+from dojo_deploy.engine.partial import meant, told_apart
 from dojo_deploy.engine.record import Record
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
@@ -168,7 +169,8 @@ def status(inventory: Site = None) -> CensusTaken:
     with _opened(inventory) as session, threads(site_lanes(session)) as executor:
         record = ledger.read_record(session.store)
         site = session.inventory
-        return take_census(session, site.group(site.web), executor, live=record.live, standby=record.standby)
+        census = take_census(session, site.group(site.web), executor, live=record.live, standby=record.standby)
+        return told_apart(census, meant(session.store)) if census.verdict == "mixed" else census
 
 
 def holder(inventory: Site = None) -> lock.Entry | None:

@@ -146,7 +146,7 @@ class LoadMeasured(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CensusTaken(Event):
-    """`rows`: host -> {current, running, health, balancer, verdict}; `verdict`: consistent, mixed, empty."""
+    """`rows`: host -> {current, running, health, balancer, verdict}; `verdict`: consistent, partial, mixed, empty."""
 
     rows: Mapping[str, Mapping[str, str]]
     verdict: str

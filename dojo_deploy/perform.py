@@ -13,6 +13,7 @@ from dojo_deploy.engine import ledger, leftovers, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
 from dojo_deploy.engine.journal import Journal, path_of
+from dojo_deploy.engine.partial import meant_by, told_apart
 from dojo_deploy.engine.progress import Progress
 from dojo_deploy.engine.remember import left_standing, remember
 from dojo_deploy.engine.retell import keep
@@ -178,6 +179,8 @@ def _finish(
             looks=looks,
             standby=left_standing(run, verdict, seen),
         )
+        if verdict == "partial":
+            census = told_apart(census, meant_by(plan, seen))
         trail.emit(census)
     seconds = round(clock.monotonic() - started, 3)
     trail.emit(

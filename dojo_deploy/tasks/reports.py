@@ -16,7 +16,7 @@ MIXED = 30
 def status(context: Context, inventory: str = "", json: bool = False) -> None:
     """What answers on each host, and through the balancer.
 
-    Ends 0 for a consistent fleet, 30 for a mixed one.
+    Ends 0 for a consistent fleet, and for one that a deliberate --limit left partial; 30 for a mixed one.
     """
     from dojo_deploy import app
     from dojo_deploy.reporters import census_table
