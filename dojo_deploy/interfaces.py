@@ -51,13 +51,10 @@ class Shell(Protocol):
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
         """Runs one command to its end. `within` bounds the whole call in seconds (LostError after it)."""
 
-    def stream(
-        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Sink, ahead: bool = False
-    ) -> int:
+    def stream(self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Sink) -> int:
         """Runs ready shell text, feeding `stdin` and passing stdout on as it comes; returns the exit status.
 
-        A remote end that stops reading `stdin` is no error; stderr is merged by the text itself. `ahead`: in the shell
-        that was started ahead for one such call, if there is one.
+        A remote end that stops reading `stdin` is no error; stderr is merged by the text itself.
         """
 
     def dial(self, address: str, port: int, *, within: float) -> Tunnel:

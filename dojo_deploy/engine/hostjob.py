@@ -103,7 +103,6 @@ def _attempt(
             within=within,
             stdin=Chained(*parts),
             on_output=reader.feed,
-            ahead=True,
         )
         reader.close()
     if status in (73, 74) and not story.was_heard:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any, BinaryIO
 
 from dojo_deploy.errors import LostError
 from dojo_deploy.interfaces import Clock
-from dojo_deploy.streams import Chained
 
 CHUNK = 256 * 1024
 # What a command said may still be on its way when its exit status is here; what holds the output open longer is a child
@@ -37,7 +35,7 @@ def cut_off(seconds: float, action: Callable[[], object]) -> Iterator[None]:
 class Conversation:
     """One command on `channel`, a paramiko Channel on which nothing was requested yet.
 
-    `waits`: a shell was started on it that waits for its text. `broken` are the errors that mean that it is gone.
+    `broken` are the errors that mean that the channel is gone.
     """
 
     channel: Any
@@ -45,7 +43,6 @@ class Conversation:
     clock: Clock
     deadline: float
     broken: tuple[type[Exception], ...]
-    waits: bool = False
 
     def hold(self, text: str, *, stdin: BinaryIO | None, on_output: Sink, on_error: Sink) -> int:
         """Starts `text`, feeds it, and passes on what it says until it ends; returns its exit status.
@@ -56,13 +53,8 @@ class Conversation:
         self.channel.in_buffer.set_event(_Ring(bell))
         self.channel.in_stderr_buffer.set_event(_Ring(bell))
         self.channel.status_event = _Status(bell)
-        if self.waits:
-            line = text.encode()
-            head = io.BytesIO(b"%d\n" % len(line) + line)
-            stdin = Chained(head, stdin) if stdin else head
         try:
-            if not self.waits:
-                self.channel.exec_command(text)
+            self.channel.exec_command(text)
             if stdin is None:
                 self.channel.shutdown_write()
         except self.broken as exc:

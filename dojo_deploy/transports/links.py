@@ -13,8 +13,6 @@ from dojo_deploy.interfaces import Tunnel
 from dojo_deploy.inventory import Host
 from dojo_deploy.transports.channels import cut_off
 
-# Takes the length of its text in a line of its own, and then the text; what follows is the text's own input.
-WAIT = 'IFS= read -r n && eval "$(head -c "$n")"'
 SESSIONS = 8  # at once per connection; sshd's MaxSessions is 10 and an abandoned command keeps its slot
 
 
@@ -35,7 +33,6 @@ class Link:
         self._users = 0
         self._retired = False
         self._spares: deque[Any] = deque()
-        self._waiting: deque[Any] = deque()
 
     @property
     def is_alive(self) -> bool:
@@ -48,39 +45,22 @@ class Link:
         with self._lock:
             self._users += 1
         try:
-            channel = _usable(self._spares)
+            channel = self._spare()
             if channel is None:
                 with self._opening:
                     # One that was opened ahead meanwhile is as good.
-                    channel = _usable(self._spares) or self._opened(within)
+                    channel = self._spare() or self._opened(within)
             return channel
         except self.broken as exc:
             self.release(None)
             raise UnreachableError(f"no session could be opened: {exc}", host=self._host.name) from exc
 
-    def waiting(self) -> Any:
-        """A session in which a shell waits for its text, as `prepare` starts one; None if there is none left."""
-        if not self._slots.acquire(blocking=False):
-            return None
-        with self._lock:
-            self._users += 1
-        channel = _usable(self._waiting)
-        if channel is None:
-            self.release(None)
-        return channel
-
     def prepare(self, sessions: int, within: float) -> None:
-        """Opens sessions ahead of their use, each of which saves a round trip then, and one more in which a shell
-        waits for its text, which saves two. Best effort."""
+        """Opens sessions ahead of their use, each of which saves a round trip then. Best effort."""
         with contextlib.suppress(*self.broken):
             while len(self._spares) < min(sessions, SESSIONS):
                 with self._opening:
                     self._spares.append(self._opened(within))
-            with self._opening:
-                channel = self._opened(within)
-            with cut_off(within, self.close):
-                channel.exec_command(WAIT)
-            self._waiting.append(channel)
 
     def release(self, channel: Any) -> None:
         """The session is over, or given up."""
@@ -114,6 +94,13 @@ class Link:
             self._transport.sock.shutdown(socket.SHUT_RDWR)
         self._transport.close()
 
+    def _spare(self) -> Any:
+        while self._spares:
+            channel = self._spares.popleft()
+            if not channel.closed:
+                return channel
+        return None
+
     def _opened(self, within: float) -> Any:
         with cut_off(within, self.close):
             return self._transport.open_session(timeout=max(0.0, within))
@@ -121,11 +108,3 @@ class Link:
     def _hang_up(self, channel: Any) -> None:
         with contextlib.suppress(*self.broken):
             channel.close()
-
-
-def _usable(channels: deque[Any]) -> Any:
-    while channels:
-        channel = channels.popleft()
-        if not channel.closed:
-            return channel
-    return None

@@ -40,13 +40,7 @@ class LocalShell:
         return Completed(_status(process.returncode), out, err)
 
     def stream(
-        self,
-        text: str,
-        *,
-        within: float,
-        stdin: BinaryIO | None = None,
-        on_output: Callable[[bytes], None],
-        ahead: bool = False,  # noqa: ARG002 - nothing is far away
+        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
     ) -> int:
         with _started(text) as process:
             feeder = threading.Thread(target=_feed, args=(stdin, process.stdin), daemon=True)

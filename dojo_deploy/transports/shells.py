@@ -21,7 +21,7 @@ RECONNECTS = 20  # connections that one shell may lose before it says so instead
 OUTPUT_BYTES = 8 * 1024 * 1024
 # The kernel takes 128 KiB in one argument, which is how sshd hands the text to the login shell.
 ARGUMENT_BYTES = 64 * 1024
-AHEAD = 2  # sessions: for a look at the host and for its gate; a third, with a shell in it, is for its job
+AHEAD = 3  # sessions: for a look at the host, its job and its gate
 
 
 class SshShell:
@@ -73,15 +73,9 @@ class SshShell:
         return Completed(status, stdout, bytes(complaint))
 
     def stream(
-        self,
-        text: str,
-        *,
-        within: float,
-        stdin: BinaryIO | None = None,
-        on_output: Callable[[bytes], None],
-        ahead: bool = False,
+        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
     ) -> int:
-        return self._hold(text, within, stdin, on_output=on_output, on_error=lambda _: None, ahead=ahead)
+        return self._hold(text, within, stdin, on_output=on_output, on_error=lambda _: None)
 
     def dial(self, address: str, port: int, *, within: float) -> Tunnel:
         deadline = self._clock.monotonic() + within
@@ -102,25 +96,19 @@ class SshShell:
         *,
         on_output: Callable[[bytes], None],
         on_error: Callable[[bytes], None],
-        ahead: bool = False,
     ) -> int:
         deadline = self._clock.monotonic() + within
-        with self._session(deadline, ahead=ahead) as (link, channel, waits):
-            talk = Conversation(channel, self.host.name, self._clock, deadline, link.broken, waits)
+        with self._session(deadline) as (link, channel):
+            talk = Conversation(channel, self.host.name, self._clock, deadline, link.broken)
             return talk.hold(text, stdin=stdin, on_output=on_output, on_error=on_error)
 
     @contextlib.contextmanager
-    def _session(self, deadline: float, *, ahead: bool) -> Iterator[tuple[Link, Any, bool]]:
-        with self._lock:
-            link = self._link
-        channel = link.waiting() if ahead and link and link.is_alive else None
-        waits = channel is not None
-        if link is None or channel is None:
-            link, channel = self._open(deadline)
+    def _session(self, deadline: float) -> Iterator[tuple[Link, Any]]:
+        link, channel = self._open(deadline)
         try:
             # The answer to an exec request is waited for without a bound; this is one.
             with cut_off(deadline - self._clock.monotonic(), link.close):
-                yield link, channel, waits
+                yield link, channel
         except LostError:
             # A command that is still running there keeps its session slot for as long as the connection lives.
             self._retire(link)

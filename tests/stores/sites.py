@@ -44,13 +44,7 @@ class LocalShell:
         return Completed(done.returncode, done.stdout, done.stderr)
 
     def stream(
-        self,
-        text: str,
-        *,
-        within: float,
-        stdin: BinaryIO | None = None,
-        on_output: Callable[[bytes], None],
-        ahead: bool = False,  # noqa: ARG002
+        self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
     ) -> int:
         child = subprocess.Popen(
             ["/bin/sh", "-c", text],
