@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dojo_deploy.estimate import sentence
+
 if TYPE_CHECKING:
     from dojo_deploy.plan import Lane, Plan, Stage, Step
 
@@ -40,6 +42,7 @@ def rows(plan: Plan, *, commands: bool) -> Iterator[str]:
     """The plan's lines. With `commands` nothing that a run does is left out."""
     told = Told()
     yield f"{plan.strategy} {plan.release.id}".rstrip()
+    yield INDENT + sentence(plan)
     yield from (f"{INDENT}! {note}" for note in plan.notes)
     for stage in plan.stages:
         if commands:

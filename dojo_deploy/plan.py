@@ -100,6 +100,11 @@ class Step:
     # An undo that is left out for a host that failed within `max_failures`; its gate is held before it, not after.
     brings_traffic: bool = False
 
+    @property
+    def acts(self) -> bool:
+        """Without an action it is only a gate."""
+        return not isinstance(self.action, OnHost) or bool(self.action.commands)
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -163,6 +168,8 @@ class Plan:
 
     def as_dict(self) -> dict[str, object]:
         """Everything, for JSON: secrets masked, order kept."""
+        from dojo_deploy.estimate import at_least, at_most
+
         return {
             "strategy": self.strategy,
             "release": self.release.id,
@@ -175,6 +182,7 @@ class Plan:
             "after_failure": [_stage_as_dict(stage) for stage in self.after_failure],
             "standby": {**asdict(self.standby), "keep_for": self.keep_for} if self.standby else None,
             "retires": self.retires,
+            "seconds": {"at_least": at_least(self), "at_most": at_most(self)},
         }
 
     @property

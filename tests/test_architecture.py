@@ -29,8 +29,9 @@ FAMILIES = {"transports", "processes", "balancers", "probes", "stores"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
 ALLOWED = {
     **dict.fromkeys(VALUES, VALUES),
-    "plan": VALUES | {"plan", "outline"},
-    "outline": set(),
+    "plan": VALUES | {"plan", "outline", "estimate"},
+    "outline": {"estimate"},
+    "estimate": set(),
     "interfaces": VALUES | {"plan", "interfaces"},
     "http1": VALUES,
     "signals": set(),
