@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,10 +35,17 @@ class Site:
             raise ConfigError(f"the slot {slot} has no target group", key=f"balancer.groups.{slot}") from None
 
     def target(self, backend: Backend) -> Target:
-        """By the host's label, an instance's id, or by its address."""
+        """By the host's label, an instance's id, or by its address. Raises ConfigError when that is a name."""
         address, _, port = backend.address.rpartition(":")
         host = self.session.inventory.hosts.get(backend.host)
-        return (host.labels.get(self.label, "") if host else "") or address.strip("[]"), int(port)
+        found = (host.labels.get(self.label, "") if host else "") or address.strip("[]")
+        if not (found.startswith("i-") or is_address(found)):
+            raise ConfigError(
+                f"{backend.host}: a target is an instance's id or an IP address, and not {found!r}",
+                key="hosts",
+                hint=f"labels: {{{self.label}: i-…}} for that host, or its `upstream` as an address",
+            )
+        return found, int(port)
 
     def front(self) -> Front:
         return self.api.front(self.front_arn)
@@ -128,6 +136,14 @@ class Site:
             raise FencedError(f"{self.front_arn}: not changed: generation {known} has taken over from {generation}")
         if known < generation:
             self.api.tag(self.front_arn, {self.mark: f"{store} {generation}"})
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _failure(undo: Undo) -> str:

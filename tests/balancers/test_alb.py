@@ -292,5 +292,9 @@ def test_amazons_own_words_are_told_and_no_secret(site: Site) -> None:
         replace(site.alb, groups={"blue": "nope"}).serving(site, site.blue)
     with pytest.raises(ConfigError, match=r"balancer\.groups\.proof"):
         site.alb.drain(site, replace(site.blue[0], slot="proof"), ())
+    with pytest.raises(
+        ConfigError, match=r"web1: a target is an instance's id or an IP address, and not 'web1\.local'"
+    ):
+        site.alb.serving(site, (replace(site.blue[0], address="web1.local:80"),))
     assert "echo" in repr(site.alb) and "'a'" not in repr(site.alb)
     assert pickle.loads(pickle.dumps(site.alb)) == site.alb, "with its connections open, too"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from dojo_deploy.balancers import alb_forward as forward
 from dojo_deploy.balancers import alb_page as pages
 from dojo_deploy.balancers.alb import Alb
-from dojo_deploy.balancers.alb_api import Front, region_of
+from dojo_deploy.balancers.alb_api import Api, Front, region_of
+from dojo_deploy.balancers.alb_site import Site
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.interfaces import Backend
 from dojo_deploy.inventory import Page
@@ -131,3 +133,11 @@ def test_a_preview_names_groups_hosts_and_deadlines() -> None:
     assert alb.preview("switch", backend)[1] == (
         "listener/app/lb: forwards all to g, the other target group stays in with weight 0"
     )
+
+
+def test_a_label_names_the_instance_and_without_one_it_is_the_address() -> None:
+    hosts = {"web": [{"name": "web1", "labels": {"target": "i-0123"}}, {"name": "web2", "upstream": "10.1.0.2"}]}
+    inventory = site(balancer={"kind": "alb", "groups": {"blue": "b"}, "front": LISTENER}, hosts=hosts)
+    session: Any = SimpleNamespace(inventory=inventory)
+    there = Site(session, Api(None), LISTENER, {"blue": BLUE}, "target")
+    assert [there.target(one) for one in inventory.backends("blue")] == [("i-0123", 3000), ("10.1.0.2", 3000)]
