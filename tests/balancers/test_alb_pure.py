@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -136,8 +137,10 @@ def test_a_preview_names_groups_hosts_and_deadlines() -> None:
 
 
 def test_a_label_names_the_instance_and_without_one_it_is_the_address() -> None:
-    hosts = {"web": [{"name": "web1", "labels": {"target": "i-0123"}}, {"name": "web2", "upstream": "10.1.0.2"}]}
-    inventory = site(balancer={"kind": "alb", "groups": {"blue": "b"}, "front": LISTENER}, hosts=hosts)
+    inventory = site(2, balancer={"kind": "alb", "groups": {"blue": "b"}, "front": LISTENER})
+    changes: dict[str, Any] = {"web1": {"labels": {"target": "i-0123"}}, "web2": {"upstream": "10.1.0.2"}}
+    hosts = {name: replace(host, **changes.get(name, {})) for name, host in inventory.hosts.items()}
+    inventory = replace(inventory, hosts=hosts)
     session: Any = SimpleNamespace(inventory=inventory)
     there = Site(session, Api(None), LISTENER, {"blue": BLUE}, "target")
     assert [there.target(one) for one in inventory.backends("blue")] == [("i-0123", 3000), ("10.1.0.2", 3000)]
