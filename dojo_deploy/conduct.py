@@ -165,6 +165,7 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
         # Undoing brings nothing: a damaged artifact is no reason to leave the fleet half way.
         artifact = None if abort else _artifact(session, header)
         with threads(site_lanes(session)) as executor:
+            session.lease = lease.store_id, lease.generation
             progress = recall(session, plan, header.run, notes, executor, strict=not abort)
             trail = EventTrail(clock, wishes.subscribers)
             run = run_of(session, header.run, plan, lease, trail, progress, artifact)

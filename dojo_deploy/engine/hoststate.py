@@ -14,10 +14,18 @@ from dojo_deploy.release import Layout
 BUSY = 75  # EX_TEMPFAIL
 READ_SECONDS = 30.0
 TORN = " ~ torn"  # what a job puts after a line that a full disk or a power cut left unfinished
-READ_RECORD = (
-    '[ -e "$STATE" ] || exit 0; exec 9>>"$STATE/fence.lock" && { flock -w "$WAIT" 9 || exit 75; } && '
-    '{ [ ! -e "$RECORD" ] || cat "$RECORD"; }'
-)
+READ_RECORD = r"""
+[ -e "$STATE" ] || exit 0
+exec 9>>"$STATE/fence.lock" && { flock -w "$WAIT" 9 || exit 75; } || exit 1
+if [ -n "$STORE" ]; then
+  t=$STORE g=0 r=$RUN o=closed c=$SCOPE
+  [ ! -e "$STATE/fence" ] || read -r t g r o c <"$STATE/fence"
+  if [ "$t $c" = "$STORE $SCOPE" ] && [ "$g" -lt "$GENERATION" ]; then
+    (umask 077; echo "$t $GENERATION $r $o $c" >"$STATE/fence.new") && mv -f "$STATE/fence.new" "$STATE/fence"
+  fi
+fi
+[ ! -e "$RECORD" ] || cat "$RECORD"
+"""
 
 
 @dataclass(frozen=True)
@@ -31,12 +39,27 @@ class Fence:
     scope: str
 
 
-def record(shell: Shell, layout: Layout, run: str, *, wait: float = 60.0) -> Mapping[str, int | None]:
+def record(
+    shell: Shell,
+    layout: Layout,
+    run: str,
+    *,
+    wait: float = 60.0,
+    lease: tuple[str, int] = ("", 0),
+    scope: str = "",
+) -> Mapping[str, int | None]:
     """Exit status per step that began in `run` on this host; None: it never ended, and nothing of it runs any more.
 
-    Waits up to `wait` seconds for a job that is still running. Raises LostError when it runs on, TransportError.
+    Waits up to `wait` seconds for a job that is still running. With a `lease` (store, generation) the fence is raised
+    to it in the same moment: a job of an older session that is still on its way would begin what nobody knows of.
+    Raises LostError when a job runs on, TransportError.
     """
+    store, generation = lease
     env = {
+        "STORE": store,
+        "GENERATION": str(generation),
+        "RUN": run,
+        "SCOPE": scope,
         "STATE": layout.state,
         "WAIT": f"{wait:g}",
         "RECORD": posixpath.join(layout.run(run), "record"),

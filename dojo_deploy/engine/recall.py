@@ -55,4 +55,6 @@ def recall(
 
 
 def _record(session: Session, host: str, run: str, patience: float) -> Mapping[str, int | None]:
-    return hoststate.record(session.shell(host), Layout(session.inventory.hosts[host].root), run, wait=patience)
+    site, shell = session.inventory, session.shell(host)
+    layout = Layout(site.hosts[host].root)
+    return hoststate.record(shell, layout, run, wait=patience, lease=session.lease, scope=site.scope)

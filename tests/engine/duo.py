@@ -53,10 +53,12 @@ class Signpost(NoBalancer):
         self._write({one.address for one in to})
 
     def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
-        self._write(self._sent() - {backend.address})
+        with session.guard("signpost"):
+            self._write(self._sent() - {backend.address})
 
     def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
-        self._write(self._sent() | {backend.address})
+        with session.guard("signpost"):
+            self._write(self._sent() | {backend.address})
 
     def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
         return (f"{verb} {' '.join(one.address for one in backends)}",)

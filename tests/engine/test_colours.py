@@ -214,3 +214,33 @@ def killed(base: Path, kills: Killer, strategy: type, stride: int) -> Any:
         fleet.begin()
         assert kills.deploy(fleet, after=after, kind=f"{strategy.__module__}:{strategy.__name__}"), where
         yield fleet, where
+
+
+def bare(base: Path) -> Duo:
+    """Nothing was ever deployed; the release lies on the hosts."""
+    fleet = Duo(base)
+    for name in fleet.names:
+        for file in ("web-blue", "worker-blue", "slots/blue/current"):
+            (fleet.base / name / file).unlink()
+    (fleet.doors / "sent").write_text("")
+    return fleet
+
+
+@pytest.mark.parametrize("stride", STRIDE)
+def test_the_first_deployment_of_all_that_was_killed_ends_in_blue_or_in_nothing(
+    quick: Path, kills: Killer, stride: int
+) -> None:
+    whole = bare(quick / "whole")
+    assert whole.begin().verdict == "done"
+    assert (whole.sent(), whole.served(), whole.standby()) == ("blue", {"v2"}, ("blue", None))
+    for after in range(1, len(whole.events) + 1, stride):
+        abort = bool(after // stride % 2)
+        fleet, where = bare(quick / f"{after}"), f"killed after {whole.events[after - 1]}, abort {abort}"
+        assert kills.deploy(fleet, after=after), where
+        assert fleet.go_on(abort=abort).verdict == ("aborted" if abort else "done"), where
+        ends = {} if abort else {"web1": "blue=v2*", "web2": "blue=v2*"}
+        assert {name: text for name, text in fleet.stands().items() if text} == ends, where
+        assert (fleet.doors / "sent").read_text().split() == (
+            [] if abort else (whole.doors / "sent").read_text().split()
+        )
+        assert is_over(fleet), where

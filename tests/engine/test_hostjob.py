@@ -514,3 +514,18 @@ def _sample(needle: bytes, run_dir: Path, found: list[str], stop: threading.Even
                     found.append(str(path))
             except OSError:
                 continue
+
+
+def test_who_reads_the_record_to_go_on_keeps_out_what_is_still_on_its_way(rig: Rig) -> None:
+    rig.carry(step("a", "true"), generation=3)
+
+    assert record(rig.shell, rig.layout, "r1", lease=("S", 4), scope="app-test") == {"a": 0}
+
+    held = fence(rig.shell, rig.layout)
+    assert held and (held.generation, held.run, held.is_open) == (4, "r1", True)
+    with pytest.raises(FencedError):
+        rig.carry(step("b", "true"), generation=3)
+    assert record(rig.shell, rig.layout, "r1") == {"a": 0}
+    assert record(rig.shell, rig.layout, "r1", lease=("other", 9), scope="app-test") == {"a": 0}
+    held = fence(rig.shell, rig.layout)
+    assert held and (held.store_id, held.generation) == ("S", 4), "another store's fence is its own"
