@@ -77,8 +77,7 @@ def test_the_top_says_what_when_why_how_it_is_now_and_what_to_type(failed: Node)
     assert words["Why"].startswith("web2 · switch health: 500 8 ms: database: no such table")
     assert 'relation "rarity" does not exist' in words["Why"]
     assert (
-        words["Now"]
-        == "The fleet is consistent: web1 web2 web3 run v1 and serve. Through the balancer 100 of 100 from v1."
+        words["Now"] == "The fleet is consistent: web1 web2 web3 run v1 and serve. Through the balancer: 100 of 100 v1."
     )
     assert words["Users saw"].startswith("3 failed of 14,102 requests") and "2 × status 502" in words["Users saw"]
     assert "invoke status" in words["Next"] and "invoke deploy --ref" in words["Next"]
@@ -251,6 +250,16 @@ def test_hosts_that_failed_alike_are_told_of_once_and_each_can_be_looked_up() ->
         "All that web2 had to say",
         "All that web3 had to say",
     ]
+
+
+def test_a_fleet_that_is_mixed_after_an_undo_is_in_the_headline() -> None:
+    mixed = [
+        replace(event, verdict="mixed") if isinstance(event, CensusTaken) else event for event in events(failing())
+    ]
+    root = read(page(mixed))
+    assert root.one("h1").text == "✗Rolled back, but the fleet is mixed"
+    assert "bad" in root.one("section", "first").attributes["class"]
+    assert told(root)["Next"].startswith("invoke status see what is wrong with it")
 
 
 def test_what_stands_by_and_the_quick_way_back_are_told() -> None:

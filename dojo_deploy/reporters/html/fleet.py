@@ -47,8 +47,8 @@ def _through(census: CensusTaken, names: Names) -> str:
     answers = Counter(census.through_balancer)
     total = sum(answers.values())
     found = answers.most_common(MOST_RELEASES)
-    by = ", ".join(f"{count} of {total} from {names.brief(release)}" for release, count in found)
-    return f" Through the balancer {by}." if by else ""
+    by = ", ".join(f"{count} of {total} {names.brief(release)}" for release, count in found)
+    return f" Through the balancer: {by}." if by else ""
 
 
 def _standby(census: CensusTaken, names: Names) -> str:

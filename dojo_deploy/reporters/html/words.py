@@ -56,7 +56,15 @@ class Told:
 
     @property
     def tone(self) -> tuple[str, str, str]:
-        return VERDICTS.get(self.verdict, ("bad", "✗", self.verdict.capitalize()))
+        tone, mark, headline = VERDICTS.get(self.verdict, ("bad", "✗", self.verdict.capitalize()))
+        # It may have been so before the run; whoever is woken must see it all the same.
+        if self.is_mixed and tone != "bad":
+            return "bad", "✗", f"{headline}, but the fleet is mixed"
+        return tone, mark, headline
+
+    @property
+    def is_mixed(self) -> bool:
+        return self.last.census is not None and self.last.census.verdict == "mixed" and self.verdict != "partial"
 
     @property
     def trouble(self) -> tuple[Session, Trouble] | None:
@@ -189,7 +197,8 @@ def _next(told: Told) -> Iterator[Part]:
     hints = (NEXT.get(finished.verdict, ()) if finished.exit_code else ()) if finished else OPEN
     rows = [(name, MEANS[name]) for name in hints]
     if told.verdict == "rolled back":
-        rows = [("status", "see that it is so"), ("deploy --ref …", "bring a corrected one; this is marked bad")]
+        look = "see what is wrong with it" if told.is_mixed else "see that it is so"
+        rows = [("status", look), ("deploy --ref …", "bring a corrected one; this is marked bad")]
     elif told.verdict == "done" and told.started.strategy not in ("rollback", "restart", "retire"):
         quick = census and census.standby
         rows = [("rollback", "switches back within seconds, should it be needed" if quick else "the way back")]
