@@ -13,7 +13,6 @@ from dojo_deploy.engine import history, ledger, lock
 from dojo_deploy.engine.holder import Holder
 from dojo_deploy.interfaces import Store
 from dojo_deploy.stores.directory import DirectoryStore
-
 from tests.engine.test_ledger import HEADER
 
 RUN = HEADER.run
