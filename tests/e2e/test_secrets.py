@@ -55,6 +55,7 @@ def test_a_secret_is_nowhere_but_in_its_release(
     for verb in ("status", "releases", "history"):
         told = mine_says(mine, environ, verb, "--json")
         assert CORE not in told
+    assert CORE not in mine_says(mine, environ, "report", "--out", "-")
     site.reset("v1")
     serves(site, site.release("v1"))
 
