@@ -58,9 +58,12 @@ Subsystem sftp internal-sftp
 SetEnv PATH=/mnt/bin:/usr/local/bin:/usr/bin:/bin
 {more}"""
 
+# The last line is what `pm2 startup` leaves for a host that starts again.
 WEB = """\
 mkdir -p /srv/tcgdojo
 chown deploy: /srv/tcgdojo
+PATH=/mnt/bin:$PATH
+[ ! -e /home/deploy/.pm2/dump.pm2 ] || runuser -u deploy -- env HOME=/home/deploy pm2 resurrect >/dev/null
 """
 
 LB = """\
@@ -110,7 +113,7 @@ SITE = f"""\
         listen 80 default_server;
         include /etc/nginx/dojo/{SCOPE}/server/*.conf;
         location / {{
-            proxy_pass http://{UPSTREAM};
+            proxy_pass http://$dojo_{UPSTREAM};
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
