@@ -306,6 +306,26 @@ def test_a_kept_alive_connection_is_answered_by_the_new_colour_once_settled(site
     connection.close()
 
 
+@pytest.mark.parametrize(("family", "address"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
+def test_settling_sees_the_connections_of_either_family(tmp_path: Path, family: str, address: str) -> None:
+    settings = Nginx(include=str(tmp_path))
+    session = LocalSession(inventory("shop", settings))
+    (tmp_path / SCOPE).mkdir()
+    with socket.socket(getattr(socket, family)) as backend:
+        try:
+            backend.bind((address, 0))
+        except OSError as exc:
+            pytest.skip(f"no {family} here: {exc}")
+        backend.listen()
+        port = backend.getsockname()[1]
+        away = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        (tmp_path / SCOPE / ".last").write_text(f"old \naway {away}\n")
+        settings.settle(session, 1.0)
+        with socket.create_connection((address, port)), pytest.raises(BalancerError, match="to what was taken away: 1"):
+            settings.settle(session, 0.0)
+        settings.settle(session, 1.0)
+
+
 def test_all_balancers_switch_or_none_does(site: Site, tmp_path: Path) -> None:
     other = RunningNginx(tmp_path / "n2", binary=Path(site.running.words.split()[0]))
     other.site(SCOPE)
