@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -62,3 +63,6 @@ def main() -> None:
     except BrokenPipeError:  # `dojo history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
+    finally:
+        # Nobody waits for the interpreter to take apart what the system lets go of at once.
+        gc.freeze()
