@@ -81,7 +81,7 @@ def pm2_names(site: Inventory) -> dict[str, list[str]]:
     lists = told(site, "pm2 jlist")
     scope = f"{site.scope}-"
     return {
-        host: sorted(entry["name"] for entry in json.loads(text[text.index("[") :]) if entry["name"].startswith(scope))
+        host: sorted(entry["name"] for entry in json.loads(text.splitlines()[-1]) if entry["name"].startswith(scope))
         for host, text in lists.items()
     }
 

@@ -104,6 +104,7 @@ def test_a_release_that_never_listens_never_gets_a_request(pair: Colours) -> Non
     pair.stand(live, pair.release(ref))
 
 
+@pytest.mark.soak
 def test_a_release_that_claims_to_be_another_is_switched_back_from_at_once(pair: Colours) -> None:
     """Its own gate is told to look at the processes alone: what users get is asked all the same."""
     ref = pair.alone("v1", "v2")
