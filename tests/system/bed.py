@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dojo_deploy import app
+from dojo_deploy.inventory import BLUE
 from dojo_deploy.sandbox import repository, toolchain
 from dojo_deploy.sandbox.layout import Layout, cache
 from tests.e2e.fleet import Fleet
@@ -42,6 +43,7 @@ class Bed:
     rack: Rack
     parts: Parts
     machines: dict[str, Machine] = field(default_factory=dict)
+    live: str = BLUE  # the colour that serves, as `settle` found it
 
     @property
     def fleet(self) -> Fleet:
@@ -87,6 +89,8 @@ class Bed:
         """One of v1 and v2 on every host, serving, and no run open. Which of them it is: what was there, if it was."""
         if (holder := app.holder(self.fleet.inventory)) and holder.open:
             app.abort(self.fleet.inventory)
+        if self.fleet.census().standby:
+            assert app.retire(self.fleet.inventory, now=True).exit_code == 0
         for ref in REFS:
             if self.troubles(ref) == []:
                 return ref
@@ -103,10 +107,11 @@ class Bed:
         release = self.fleet.release(ref)
         if not release:
             return [f"{ref} was never deployed"]
+        census = self.fleet.census()
+        self.live = census.live
         found = [f"{name} answers {what}" for name, what in self.answers().items() if what != release]
         through = self.through()
         found += [] if set(through) == {release} else [f"through the balancer: {dict(through)}"]
-        census = self.fleet.census()
         found += [f"{name}: {row}" for name, row in census.rows.items() if row["current"] != release]
         found += [] if census.verdict == "consistent" else [f"census {census.verdict}: {dict(census.rows)}"]
         holder = app.holder(self.fleet.inventory)
@@ -118,12 +123,13 @@ class Bed:
             found += [f"{name}: left {left}"] if left else []
         return found
 
-    def answer(self, name: str, *, port: int = PORTS["blue"]) -> str:
+    def answer(self, name: str, *, slot: str = "") -> str:
         """The release that a host's application answers with, asked on the host itself; or why there is none."""
-        return self.machines[name].dialled(partial(_release, "127.0.0.1", port))
+        return self.machines[name].dialled(partial(_release, "127.0.0.1", PORTS[slot or self.live]))
 
-    def answers(self) -> dict[str, str]:
-        return {name: self.answer(name) for name in WEB if name in self.machines}
+    def answers(self, *, slot: str = "") -> dict[str, str]:
+        """The same of every web host that has power, in the live colour if in no other."""
+        return {name: self.answer(name, slot=slot) for name in WEB if name in self.machines}
 
     def counted(self) -> dict[str, int]:
         """How often the step of `story.counting` ran on each host since it was asked last."""
@@ -246,7 +252,13 @@ def _document(bed: Bed) -> dict[str, Any]:
                 "bake": {"first": "0s"},
                 "migrate": {"run": "npm run --silent migrate", "deadline": "60s"},
             },
-            "rollback": {"gate": gate},
+            "blue-green": {
+                "gate": gate,
+                "watch": "1s",
+                "settle": "10s",
+                "migrate": {"run": "npm run --silent migrate", "deadline": "60s"},
+            },
+            "rollback": {"gate": gate, "settle": "10s"},
             "restart": {"gate": gate},
         },
     }

@@ -131,7 +131,8 @@ class Machine(Namespaces):
             f"""set -eu
 hostname {name}
 mount --bind /mnt/{name} /srv
-until ip link set eth0 up 2>/dev/null; do sleep 0.02; done
+until ip link set eth0 address 02:00:00:00:00:{number} 2>/dev/null; do sleep 0.02; done
+ip link set eth0 up
 ip addr add {self.address}/24 dev eth0
 ip link set lo up
 {setup}

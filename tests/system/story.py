@@ -10,20 +10,21 @@ from typing import Any
 
 from dojo_deploy import app
 from dojo_deploy.conduct import Result, Wishes
-from dojo_deploy.events import Event, OutputWritten, StepFinished, Warned
+from dojo_deploy.events import Event, OutputWritten, StepFinished, StepStarted, Warned
 from tests.e2e.fleet import Fleet
 
 OTHER = {"v1": "v2", "v2": "v1"}
 # What is tested here is what a fault does, and not how patient a gate is.
+PATIENCE = {"gate.every": "100ms", "gate.in_a_row": "2", "gate.grace": "2s", "gate.within": "10s"}
 QUICK = {
-    "batches": '[1, "100%"]',
-    "order": "inventory",
-    "prove": "off",
-    "bake.first": "0s",
-    "gate.every": "100ms",
-    "gate.in_a_row": "2",
-    "gate.grace": "2s",
-    "gate.within": "10s",
+    "rolling": {
+        **PATIENCE,
+        "batches": '[1, "100%"]',
+        "order": "inventory",
+        "prove": "off",
+        "bake.first": "0s",
+    },
+    "blue-green": {**PATIENCE, "watch": "500ms"},
 }
 HERE = "here it is"
 
@@ -74,7 +75,7 @@ def deploying(
             act[1]()
 
     values: Mapping[str, str] = {
-        **QUICK,
+        **QUICK[strategy],
         **({"hooks": json.dumps(hooks)} if hooks else {}),
         **{key.replace("__", "."): value for key, value in overrides.items()},
     }
@@ -96,17 +97,22 @@ def at(kind: type[Event], **values: Any) -> Moment:
     return lambda event: isinstance(event, kind) and all(getattr(event, key) == one for key, one in values.items())
 
 
+def begins(stage: str, host: str) -> Moment:
+    """The first step of a host in a stage is about to be sent."""
+    return lambda event: isinstance(event, StepStarted) and event.step.startswith(f"{stage}/{host}/")
+
+
 def within(host: str) -> Moment:
     """The middle of the step that `counting` puts before each switch."""
     return lambda event: isinstance(event, OutputWritten) and event.host == host and event.line == HERE
 
 
-def counting(seconds: float = 1.5, deadline: str = "60s") -> list[dict[str, Any]]:
-    """A step before each host's switch, which must not run twice: it says where it is, waits, and then counts."""
+def counting(seconds: float = 1.5, deadline: str = "60s", phase: str = "batch") -> list[dict[str, Any]]:
+    """A step on each host before a phase, which must not run twice: it counts, says where it is, and waits."""
     return [
         {
             "name": "count",
-            "phase": "batch",
+            "phase": phase,
             "when": "before",
             "on": "each",
             "run": f'echo "$RELEASE" >> "$SHARED_DIR/../counted"; echo {HERE}; sleep {seconds}; echo counted; exit 0',

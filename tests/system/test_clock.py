@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from dojo_deploy import app
-from tests.e2e.fleet import QUICK
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, deploying
+from tests.system.story import OTHER, PATIENCE, QUICK, deploying
 
 # The program under a clock that this test sets, as its own modules and its libraries' see it. A preloaded libfaketime
 # does not do: Python's sleep would fail under it.
@@ -22,7 +21,6 @@ time.time_ns = lambda: int(time.time() * 1e9)
 from dojo_deploy.tasks.program import main
 main()
 """
-FAST = {**QUICK, "batches": '[1, "100%"]', "prove": "off"}
 
 
 def test_hosts_whose_clocks_are_wrong_by_an_hour_are_deployed_to_and_rolled_back(bed: Bed) -> None:
@@ -35,7 +33,7 @@ def test_hosts_whose_clocks_are_wrong_by_an_hour_are_deployed_to_and_rolled_back
     assert story.ended == ("done", 0), story.result.reason
     assert story.result.load and story.result.load.failures == 0, story.result.load
     assert bed.troubles(OTHER[before]) == []
-    back = app.rollback(bed.fleet.inventory, overrides={"batches": '["100%"]', **_gate()})
+    back = app.rollback(bed.fleet.inventory, overrides={"batches": '["100%"]', **PATIENCE})
     assert back.exit_code == 0, back.reason
     assert bed.answers() == dict.fromkeys(WEB, bed.fleet.release(before))
     assert bed.troubles(before) == []
@@ -46,7 +44,7 @@ def test_a_controller_whose_clock_jumps_within_the_run_ends_it_all_the_same(bed:
     before = bed.serving()
     offset = bed.folder / "offset"
     offset.write_text("0")
-    sets = [word for key, value in FAST.items() for word in ("--set", f"{key}={value}")]
+    sets = [word for key, value in QUICK["rolling"].items() for word in ("--set", f"{key}={value}")]
     words = ["deploy", "--ref", OTHER[before], "-i", str(bed.fleet.inventory), *sets]
     said, left = [], list(jumps)
     with subprocess.Popen(
@@ -65,7 +63,3 @@ def test_a_controller_whose_clock_jumps_within_the_run_ends_it_all_the_same(bed:
     assert run.returncode == 0, "".join(said)
     assert left == [], "".join(said)
     assert bed.troubles(OTHER[before]) == []
-
-
-def _gate() -> dict[str, str]:
-    return {key: value for key, value in FAST.items() if key.startswith("gate")}

@@ -1,0 +1,217 @@
+"""Blue-green under the same faults: wherever one strikes, users are on one colour, and it is known which."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from dojo_deploy import app
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import StageStarted, StepStarted
+from tests.e2e.colours import OTHER as BESIDE
+from tests.system.bed import WEB, Bed
+from tests.system.story import OTHER, Story, at, begins, counting, deploying, within
+from tests.system.test_disk_full import forget
+
+soak = pytest.mark.soak
+
+
+def test_debians_nginx_switches_there_and_back_without_a_lost_request(bed: Bed) -> None:
+    before, blue = bed.serving(), bed.live
+
+    story = deploying(bed.fleet, OTHER[before], strategy="blue-green", probe=200)
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    assert bed.troubles(OTHER[before]) == [] and bed.live == BESIDE[blue]
+    assert bed.answers(slot=blue) == dict.fromkeys(WEB, bed.fleet.release(before)), "the standby"
+    back = app.rollback(bed.fleet.inventory)
+    assert back.exit_code == 0, back.reason
+    assert bed.troubles(before) == [] and bed.live == blue
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param("prepare", marks=soak),
+        "start",
+        pytest.param("end workers", marks=soak),
+        pytest.param("begin workers", marks=soak),
+    ],
+)
+def test_a_host_cut_off_within_a_step_leaves_all_users_on_the_old_colour(bed: Bed, stage: str) -> None:
+    before, host = bed.serving(), bed.machines["web2"]
+
+    story = deploying(bed.fleet, OTHER[before], (begins(stage, "web2"), host.cut), strategy="blue-green", probe=50)
+
+    _stayed(bed, story, before, ("mixed", 30))
+    assert "web2" in story.result.reason + story.warnings
+    host.plug_in()
+    assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    _alone(bed, before)
+
+
+@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), pytest.param("frozen", marks=soak)])
+def test_a_host_that_cannot_be_reached_before_the_run_is_named(bed: Bed, fault: str) -> None:
+    before, host = bed.serving(), bed.machines["web2"]
+    (host.cut if fault == "cut" else lambda: host.freeze("sshd"))()
+
+    done = bed.fleet.invoke("deploy", "--ref", OTHER[before], "--strategy", "blue-green", within=60)
+
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "web2" in done.stderr, done.stderr
+    assert bed.answers() == dict.fromkeys(WEB, bed.fleet.release(before))
+    bed.heal()
+    _alone(bed, before)
+
+
+@pytest.mark.parametrize("fault", ["sshd", pytest.param("frozen", marks=soak)])
+def test_a_step_whose_connection_is_lost_for_a_while_runs_once_and_the_run_goes_on(bed: Bed, fault: str) -> None:
+    before, host = bed.serving(), bed.machines["web2"]
+    bed.counted()
+
+    def strike() -> None:
+        if fault == "sshd":
+            assert host.send(signal.SIGKILL, "sshd: deploy")
+        else:
+            host.freeze()
+            threading.Timer(4.0, host.thaw).start()
+
+    story = deploying(
+        bed.fleet,
+        OTHER[before],
+        (within("web2"), strike),
+        strategy="blue-green",
+        hooks=counting(phase="prepare"),
+        probe=50,
+    )
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert bed.counted() == {"web1": 1, "web2": 1, "web3": 1}
+    assert bed.troubles(OTHER[before]) == []
+
+
+@soak
+def test_a_host_that_freezes_for_good_leaves_all_users_on_the_old_colour(bed: Bed) -> None:
+    before, host = bed.serving(), bed.machines["web2"]
+
+    story = deploying(
+        bed.fleet,
+        OTHER[before],
+        (within("web2"), host.freeze),
+        strategy="blue-green",
+        hooks=counting(phase="prepare", deadline="3s"),
+    )
+
+    assert story.ended == ("mixed", 30), story.result.reason
+    assert story.seconds < 3 + 30 + 60
+    old = bed.fleet.release(before)
+    assert {bed.answer(name) for name in ("web1", "web3")} == {old}
+    assert set(bed.through()) == {old}
+    bed.heal()
+    assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    _alone(bed, before)
+
+
+@soak
+def test_a_host_whose_room_goes_while_a_release_arrives_keeps_nothing_of_it(bed: Bed) -> None:
+    before = bed.serving()
+    forget(bed, "web2", OTHER[before])
+    fills = (at(StageStarted, stage="prepare"), lambda: bed.fill("web2", but=300))
+
+    story = deploying(bed.fleet, OTHER[before], fills, strategy="blue-green", probe=50)
+
+    _stayed(bed, story, before, ("rolled back", 20))
+    assert "No space left" in story.result.reason, story.result.reason
+    bed.heal()
+    _alone(bed, before)
+
+
+@soak
+@pytest.mark.parametrize("stage", ["start", "begin workers"])
+def test_a_daemon_of_pm2_that_dies_ends_with_one_colour_everywhere(bed: Bed, stage: str) -> None:
+    before, host = bed.serving(), bed.machines["web2"]
+
+    def kill() -> None:
+        assert host.send(signal.SIGKILL, "God Daemon") == 1
+
+    story = deploying(bed.fleet, OTHER[before], (begins(stage, "web2"), kill), strategy="blue-green", probe=50)
+
+    # In its cluster mode the daemon's end is that of all its processes, of both colours.
+    through = set(bed.through())
+    assert len(through) == 1, through
+    assert story.ended[1] in (0, 20, 30), story.result.reason
+    if story.ended[1] == 30:
+        assert app.abort(bed.fleet.inventory).exit_code in (0, 30)
+    bed.settle()
+
+
+@soak
+def test_hosts_whose_clocks_are_wrong_by_an_hour_switch_there_and_back(bed: Bed) -> None:
+    before = bed.serving()
+    for name, offset in (("web1", "+1h"), ("web2", "-1h"), ("lb1", "-1h"), ("db1", "+1h")):
+        bed.set_clock(name, offset)
+
+    story = deploying(bed.fleet, OTHER[before], strategy="blue-green", probe=50)
+
+    assert story.ended == ("done", 0), story.result.reason
+    assert bed.troubles(OTHER[before]) == []
+    back = app.rollback(bed.fleet.inventory)
+    assert back.exit_code == 0, back.reason
+    assert bed.troubles(before) == []
+
+
+@soak
+@pytest.mark.parametrize("fault", ["dies", "is cut off", "refuses"])
+def test_a_balancer_lost_at_the_switch_leaves_users_on_one_colour_that_is_known(bed: Bed, fault: str) -> None:
+    before, balancer = bed.serving(), bed.machines["lb1"]
+    act = {
+        "dies": lambda: balancer.run("pkill -KILL -x nginx"),
+        "is cut off": balancer.cut,
+        "refuses": lambda: balancer.run("echo 'server {' >>/etc/nginx/nginx.conf"),
+    }[fault]
+
+    story = deploying(bed.fleet, OTHER[before], (at(StepStarted, name="switch"), act), strategy="blue-green")
+
+    assert story.ended[1] in (20, 30), story.result.reason
+    bed.heal()
+    assert set(bed.through()) == {bed.fleet.release(before)}
+    if story.ended[1] == 30:
+        assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    _alone(bed, before)
+
+
+@soak
+def test_a_controller_without_its_store_changes_nothing_more_until_somebody_goes_on(bed: Bed) -> None:
+    before = bed.serving()
+    cut = bed.machines["db1"].cut
+    try:
+        story = deploying(
+            bed.fleet, OTHER[before], (within("web1"), cut), strategy="blue-green", hooks=counting(8, phase="prepare")
+        )
+        code = story.ended[1]
+    except DojoError as exc:
+        code = exc.exit_code
+
+    assert code in (12, 30)
+    bed.heal()
+    assert set(bed.through()) == {bed.fleet.release(before)}
+    assert app.abort(bed.fleet.inventory).exit_code == 0
+    _alone(bed, before)
+
+
+def _stayed(bed: Bed, story: Story, before: str, ended: tuple[str, int]) -> None:
+    """Users noticed nothing, and all of them have the old release."""
+    assert story.ended == ended, story.result.reason
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    old = bed.fleet.release(before)
+    assert bed.answers() == dict.fromkeys(WEB, old)
+    assert set(bed.through()) == {old}
+
+
+def _alone(bed: Bed, before: str) -> None:
+    """The old release serves from every host, and nothing of the other colour was left running."""
+    assert bed.troubles(before) == []
+    assert bed.answers(slot=BESIDE[bed.live]) == dict.fromkeys(WEB, "no answer: ConnectionRefusedError")
