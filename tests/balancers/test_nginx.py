@@ -251,6 +251,7 @@ def test_nginx_that_does_not_run_is_an_error_and_leaves_the_files_alone(
 def test_a_site_that_does_not_include_us_is_told_which_line_is_missing(
     nginx: RunningNginx, upstreams: list[Upstream]
 ) -> None:
+    nginx.site(SCOPE, named=True)
     conf = nginx.folder / "sites" / f"{SCOPE}.conf"
     conf.write_text("".join(line for line in conf.read_text().splitlines(True) if "/server/*" not in line))
     nginx.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from dojo_deploy.balancers.nginx import Nginx
 from dojo_deploy.errors import BalancerError, FencedError
 from dojo_deploy.interfaces import Backend
 
