@@ -10,7 +10,7 @@ import base64
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -155,27 +155,33 @@ def _attempt(host: Host, gateways: Gateways, clock: Clock, deadline: float) -> _
         sock = gateways.socket(host, deadline)
     except OSError as exc:
         raise UnreachableError(f"no connection to {place}: {exc.strerror or exc}", host=host.name) from exc
-    left = max(0.0, deadline - clock.monotonic())
-    connection = gateways.connection(
-        host,
-        sock=sock,
-        transport_factory=_transport(vouched),
-        **dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), left),
-    )
-    known = connection.client.get_host_keys()
-    for kind, text in vouched:
+    with contextlib.ExitStack() as unused:
+        unused.callback(sock.close)
+        left = max(0.0, deadline - clock.monotonic())
+        connection = gateways.connection(
+            host,
+            sock=sock,
+            transport_factory=_transport(vouched),
+            **dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), left),
+        )
+        _vouch(connection.client.get_host_keys(), host, vouched)
+        connection.client.set_missing_host_key_policy(_Reject())
+        try:
+            with cut_off(left, sock.close):
+                connection.open()
+            link = _Link(connection, host)
+        except (_UnknownKey, *BROKEN) as exc:
+            raise _explained(exc, host) from exc
+        unused.pop_all()
+    return link
+
+
+def _vouch(known: paramiko.HostKeys, host: Host, keys: Iterable[Key]) -> None:
+    for kind, text in keys:
         with contextlib.suppress(paramiko.SSHException, paramiko.pkey.UnknownKeyType, ValueError):
             known.add(
                 entry(host.address, host.ssh.port), kind, paramiko.PKey.from_type_string(kind, base64.b64decode(text))
             )
-    connection.client.set_missing_host_key_policy(_Reject())
-    try:
-        with cut_off(left, sock.close):
-            connection.open()
-        return _Link(connection, host)
-    except (_UnknownKey, *BROKEN) as exc:
-        sock.close()
-        raise _explained(exc, host) from exc
 
 
 def _explained(exc: Exception, host: Host) -> UnreachableError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import socket
@@ -320,12 +321,16 @@ def _sample(needle: bytes, found: list[str], stop: threading.Event) -> None:
 def _drop_then_forward(front: socket.socket, port: int) -> None:
     for _ in range(2):
         front.accept()[0].close()
-    client, _ = front.accept()
-    server = socket.create_connection(("127.0.0.1", port))
 
     def pump(source: socket.socket, sink: socket.socket) -> None:
-        while data := source.recv(65536):
-            sink.sendall(data)
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
 
-    threading.Thread(target=pump, args=(client, server), daemon=True).start()
-    pump(server, client)
+    client, _ = front.accept()
+    with client, socket.create_connection(("127.0.0.1", port)) as server:
+        there = threading.Thread(target=pump, args=(client, server), daemon=True)
+        there.start()
+        pump(server, client)
+        there.join()
