@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -85,6 +86,7 @@ def test_requests_under_load_survive_reloads(deployed: Machine, instances: int) 
                 lost.append(repr(error))
                 connection.close()
             stop.wait(0.002)
+        connection.close()
 
     clients = [threading.Thread(target=client) for _ in range(4)]
     for each in clients:
@@ -160,9 +162,9 @@ def test_two_applications_on_one_daemon_do_not_meet(deployed: Machine) -> None:
     pm2(deployed, "start", str(plain))
 
     def told() -> str:
-        connection = HTTPConnection("127.0.0.1", port["blue"], timeout=5)
-        connection.request("GET", "/")
-        return connection.getresponse().read().decode()
+        with contextlib.closing(HTTPConnection("127.0.0.1", port["blue"], timeout=5)) as connection:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode()
 
     until(lambda: told() == "undefined")
     assert environment(other)["TOKEN"] == "other-secret" and environment(deployed)["TOKEN"] == "first-secret"
