@@ -20,11 +20,12 @@ class Rolling:
     """Stage everywhere, migrate once, then per batch: prove → drain → switch → gate → restore → bake.
 
     `batches` is Ansible's `serial`: numbers or percents, the last one repeats. `max_failures` counts over the whole
-    run: a host that fails within it is undone and left drained, and the run ends 30. `prove` starts each release on a
-    side port before its host is drained; `off` for applications that ignore `$PORT`. `stage: first` brings the release
-    to every host before the first batch, so that a host which cannot take it is found before anything changed;
-    `with-batch` brings it to each host with its own batch, in fewer round trips. `on_failure`: rollback or halt;
-    `on_interrupt`, for Ctrl-C and SIGTERM: halt (stop at the next step, to be resumed or aborted) or rollback.
+    run: a host that fails within it is undone and left drained, one that is lost in its batch is left drained as it is,
+    and the run ends 30. `prove` starts each release on a side port before its host is drained; `off` for applications
+    that ignore `$PORT`. `stage: first` brings the release to every host before the first batch, so that a host which
+    cannot take it is found before anything changed; `with-batch` brings it to each host with its own batch, in fewer
+    round trips. `on_failure`: rollback or halt; `on_interrupt`, for Ctrl-C and SIGTERM: halt (stop at the next step, to
+    be resumed or aborted) or rollback.
     """
 
     release: ClassVar[str] = "build"
