@@ -22,6 +22,7 @@ from dojo_deploy.engine.remember import ABORTED
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
+from dojo_deploy.inventory import Inventory
 from dojo_deploy.perform import Result, Wishes, perform, run_of
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import Observed, Release
@@ -51,7 +52,7 @@ def start_looking(session: OpenSession, strategy: Strategy, executor: Executor, 
         executor,
         record=lambda: ledger.read_record(session.store),
         platform=platform,
-        optional=frozenset(host.name for host in hosts) - chosen,
+        optional=frozenset(host.name for host in hosts) - (frozenset() if _may_lack(site, strategy) else chosen),
     )
 
 
@@ -173,6 +174,11 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
     except BaseException:
         _give_back(lease, closed=False)
         raise
+
+
+def _may_lack(site: Inventory, strategy: Strategy) -> bool:
+    """Whether the strategy can do without a colour's hosts that are lost: then it refuses by itself where it cannot."""
+    return bool(site.colours) and getattr(strategy, "leaves_lost_hosts", False)
 
 
 def _answered(session: OpenSession, strategy: Strategy, seen: Observed) -> Observed:

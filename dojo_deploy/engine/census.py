@@ -57,7 +57,7 @@ def _sent(session: Session, hosts: list[str]) -> tuple[Mapping[str, tuple[str, .
     """Slot -> hosts that get new requests in it, or why nobody knows."""
     site = session.inventory
     try:
-        found = slots_served(session, hosts)
+        found = slots_served(session)
         if found or not site.balancer.can_drain:
             return found, ""
         backends = tuple(one for one in site.backends(BLUE) if one.host in hosts)

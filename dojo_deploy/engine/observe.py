@@ -66,7 +66,7 @@ class Looking:
         site, found = self._session.inventory, self._found()
         record = self._record.result()
         slot = record.live or BLUE
-        serving = slots_served(self._session, found)
+        serving = slots_served(self._session)
         if serving:
             drained = frozenset(found) - frozenset(serving[slot])
         else:
@@ -98,12 +98,12 @@ class Looking:
         return found
 
 
-def slots_served(session: Session, hosts: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """Slot -> those of `hosts` that get new requests in it; empty where nobody can tell. Raises BalancerError."""
-    site, names = session.inventory, set(hosts)
+def slots_served(session: Session) -> Mapping[str, tuple[str, ...]]:
+    """Slot -> hosts that get new requests in it; empty where nobody can tell. Raises BalancerError."""
+    site = session.inventory
     if not site.balancer.can_switch or not site.app.processes.web:
         return {}
-    backends = tuple(one for slot in (BLUE, GREEN) for one in site.backends(slot) if one.host in names)
+    backends = tuple(one for slot in (BLUE, GREEN) for one in site.backends(slot))
     found = site.balancer.serving(session, backends)
     return {slot: tuple(one.host for one in backends if one.slot == slot and one in found) for slot in (BLUE, GREEN)}
 

@@ -15,6 +15,10 @@ ABORTED = "aborted by the operator"
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 
+def _left(run: Run) -> tuple[str, ...]:
+    return (run.plan.standby.release,) if run.plan.standby else ()
+
+
 def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
     """What could serve at once, now that the run has ended."""
     plan = run.plan
@@ -36,7 +40,7 @@ def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redact
         at = utc(run.session.clock.now())
         ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation)
         if run.plan.strategy == "rollback" and verdict == "done":
-            for left in {seen.current(host) for host in seen.hosts} - {release.id, ""}:
+            for left in {*map(seen.current, seen.hosts), *_left(run)} - {release.id, ""}:
                 why = f"rolled back to {release.id} by run {run.id}"
                 ledger.mark_bad(store, Release(left), why, generation=generation)
         if run.plan.slot != seen.live or run.plan.standby:

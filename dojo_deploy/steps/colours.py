@@ -131,7 +131,10 @@ def as_live(seen: Observed, slot: str) -> Observed:
 
 def left(site: Inventory, seen: Observed) -> Standby:
     """What stays behind; without a release where hosts had different ones, as nothing can go back to that."""
-    found = {seen.current(backend.host) for backend in site.backends(seen.live)}
+    found = {seen.current(one.host) for one in site.backends(seen.live) if one.host in seen.hosts}
+    if not found:  # all are lost: the record's word
+        newest = seen.last_good(other_than="")
+        return Standby(seen.live, newest.id if newest else "")
     return Standby(seen.live, found.pop() if len(found) == 1 else "")
 
 

@@ -26,6 +26,7 @@ class Rollback:
     """
 
     release: ClassVar[str] = "earlier"
+    leaves_lost_hosts: ClassVar[bool] = True
 
     batches: tuple[int | str, ...] = (1, "100%")
     gate: Gate = Gate()
@@ -48,6 +49,9 @@ class Rollback:
             seen = colours.as_live(seen, colours.live(site, seen) or seen.live)
             if back.fits(site, release, seen):
                 return self._ended(back.plan(site, release, seen), site)
+        lost = [host.name for host in site.select(self.limit, slot=seen.live) if host.name not in seen.hosts]
+        if lost:
+            raise RefusedError(f"{', '.join(lost)} cannot be asked", hint="--limit, to go on without")
         hosts = unhealthy_first(site.select(self.limit, slot=seen.live), seen, seen.live)
         lacking = [host.name for host in hosts if release.id not in seen.hosts[host.name].releases]
         if lacking:

@@ -39,8 +39,16 @@ class SwitchBack:
         new, old = _places(site, slot, seen), _places(site, seen.live, seen)
         stages = tuple(self._stages(site, release, seen, new, old))
         standby = colours.left(site, seen)
+        lost = [one.host for one in site.backends(seen.live) if one.host not in seen.hosts]
+        alone = (f"{', '.join(lost)} cannot be asked: queue workers there are not ended",) if lost else ()
         return Plan(
-            "rollback", release, stages, slot=slot, notes=seen.warnings, standby=standby, keep_for=self.keep_old_for
+            "rollback",
+            release,
+            stages,
+            slot=slot,
+            notes=(*alone, *seen.warnings),
+            standby=standby,
+            keep_for=self.keep_old_for,
         )
 
     def _stages(
@@ -61,6 +69,7 @@ class SwitchBack:
 
 
 def _places(site: Inventory, slot: str, seen: Observed) -> tuple[Placement, ...]:
-    """Where something lies in a colour."""
-    found = {one.host: seen.hosts[one.host].current.get(slot, "") for one in site.backends(slot)}
+    """Where something lies in a colour, as far as its hosts can be asked."""
+    known = [one.host for one in site.backends(slot) if one.host in seen.hosts]
+    found = {host: seen.hosts[host].current.get(slot, "") for host in known}
     return tuple(Placement(site.hosts[host], slot, release, site.app) for host, release in found.items() if release)

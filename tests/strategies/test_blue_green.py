@@ -388,3 +388,26 @@ def test_two_groups_as_colours_touch_each_host_in_its_own_colour_alone() -> None
 def test_colours_that_are_groups_must_part_the_release_group(colours: dict[str, str], why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         in_groups(colours)
+
+
+def test_a_colour_whose_hosts_are_lost_is_left_all_the_same() -> None:
+    inventory = in_groups({"blue": "left", "green": "right"})
+    seen = in_left(inventory)
+    standing = replace(seen.hosts["web1"], running={"blue/web": (OLD.id,)}, drained=True)
+    known = (*seen.known, Known(NEW.id, passed="2026-02-01T00:00:00Z"))
+    lost = replace(
+        seen,
+        hosts={"web1": standing},
+        known=known,
+        live="green",
+        serving={"blue": (), "green": ("web2",)},
+        standby=Standby("blue", OLD.id, "2026-02-02T00:00:00Z"),
+    )
+
+    plan = Rollback().plan(inventory, OLD, lost)
+
+    assert {host for lanes in stages(plan).values() for host in lanes} == {"web1", "controller"}
+    assert "web2 cannot be asked: queue workers there are not ended" in plan.notes
+    assert plan.standby == Standby("green", NEW.id)
+    with pytest.raises(RefusedError, match="web2 cannot be asked"):
+        Rollback().plan(inventory, OLD, replace(lost, standby=None))
