@@ -27,7 +27,8 @@ class Hook:
     run once more for each batch. `deadline` in seconds; a hook that must never run twice after a crash says
     `idempotent: false`; its `undo` is tried again until it succeeds. A hook that fails fails the run; but what comes
     `after` the phase `run` comes when all gates have passed: its failure is told, and undoes nothing. `on_failure`
-    hooks run for a failure in their phase, those of phase `run` for any: once it is undone, halted, or left out.
+    hooks run for a failure in their phase, those of phase `run` for any and for an abort: once it is undone, halted, or
+    left out.
     """
 
     run: str

@@ -93,6 +93,32 @@ def test_a_host_that_vanishes_within_a_step_stays_drained_and_the_others_go_back
     _assert_one_is_lost_and_comes_back(ground, site, relay, result, events)
 
 
+@pytest.mark.soak
+def test_a_host_that_vanishes_within_max_failures_is_left_out_and_the_others_go_on(
+    ground: Ground, wire: tuple[Inventory, Relay]
+) -> None:
+    site, relay = wire
+    events: list[Event] = []
+
+    result = deploy(site, events, in_the_middle(ground, "batch 2 of 2/web2/switch", relay.die), max_failures="1")
+
+    new, census = ground.release("v2"), app.status(ground.elsewhere())
+    assert (result.verdict, result.exit_code) == ("tolerated", 30), result.reason
+    assert "web2 was lost and is left out of the balancer" in result.reason
+    assert {name: (row["current"], row["balancer"]) for name, row in census.rows.items() if name != "web2"} == {
+        "web1": (new, "serving"),
+        "web3": (new, "serving"),
+    }
+    assert census.rows["web2"]["balancer"] == "drained"
+    assert set(census.through_balancer) == {new}
+
+    relay.listen()
+    again = deploy(site, [], lambda _: None)
+
+    assert (again.verdict, again.exit_code) == ("done", 0), again.reason
+    assert ground.troubles(new) == []
+
+
 def deploy(
     site: Inventory,
     events: list[Event],
@@ -100,8 +126,9 @@ def deploy(
     *,
     hooks: list[dict[str, object]] | None = None,
     within: str = "20s",
+    max_failures: str = "0",
 ) -> Result:
-    overrides = {**QUICK, "gate.within": within, "hooks": json.dumps(hooks or [])}
+    overrides = {**QUICK, "gate.within": within, "max_failures": max_failures, "hooks": json.dumps(hooks or [])}
     wishes = Wishes(subscribers=(events.append, watch))
     return app.deploy(site, "rolling", ref="v2", overrides=overrides, wishes=wishes)
 
