@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from dojo_deploy.inventory import Inventory
@@ -59,12 +59,15 @@ class SwitchBack:
         yield from around("run", "before")
         yield Stage("look", tuple(Lane(place.host.name, (colours.look(place, self.gate),)) for place in new))
         yield from around("switch", "before")
-        yield colours.switch(site, release.id, colours.backends(site, new[0].slot), serving)
-        yield from workers.hand_over(old, new, self.workers, self.gate, leaving=True)
-        yield colours.settle(site, self.settle)
+        switched = (
+            colours.switch(site, release.id, colours.backends(site, new[0].slot), serving),
+            *workers.hand_over(old, new, self.workers, self.gate, leaving=True),
+            colours.settle(site, self.settle),
+        )
+        yield from (replace(stage, phase="switch") for stage in switched)
         yield from (*around("switch", "after"), *around("finish", "before"))
         saved = tuple(Lane(place.host.name, steps) for place in new if (steps := services.save(place)))
-        yield from (Stage("finish", saved),) if saved else ()
+        yield from (Stage("finish", saved, phase="finish"),) if saved else ()
         yield from (*around("finish", "after"), *around("run", "after"))
 
 
