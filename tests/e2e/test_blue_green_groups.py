@@ -40,7 +40,17 @@ def names(fleet: Colours) -> dict[str, list[str]]:
     return {host: [name.removeprefix(scope) for name in found] for host, found in pm2_names(fleet.site).items()}
 
 
-def test_traffic_and_workers_move_from_group_to_group_and_no_request_is_lost(groups: Colours) -> None:
+def without_web2(fleet: Colours, path: Path) -> Colours:
+    """The same fleet, as one sees it who cannot reach web2."""
+
+    def unreachable(document: dict[str, Any]) -> None:
+        document["ssh"]["connect_within"] = "2s"
+        next(entry for entry in document["hosts"]["web"] if entry["name"] == "web2")["port"] = 1
+
+    return Colours(variant(fleet, path, unreachable).inventory)
+
+
+def test_traffic_and_workers_move_from_group_to_group_and_no_request_is_lost(groups: Colours, tmp_path: Path) -> None:
     first = groups.bring("v1")
     assert first.result.verdict == "done", first.output
     assert names(groups) == {"web1": ["blue-web", "blue-worker"], "web2": []}
@@ -57,7 +67,16 @@ def test_traffic_and_workers_move_from_group_to_group_and_no_request_is_lost(gro
     assert set(groups.answers()) == {first.result.release}
     assert names(groups) == {"web1": ["blue-web", "blue-worker"], "web2": ["green-web"]}
 
+    assert groups.bring("v2").result.verdict == "done"
+    lost = without_web2(groups, tmp_path / "lost" / "inventories" / "sandbox.yml")
+    alone = lost.back(probe=350, at_least=1500)
+    without_loss(alone, at_least=1500)
+    assert "web2 cannot be asked" in alone.output
+    assert set(groups.answers()) == {first.result.release}
+    assert next(known for known in app.releases(groups.inventory) if known.ref == "v2").bad
+
     assert app.retire(groups.inventory, now=True).verdict == "done"
+    assert names(groups) == {"web1": ["blue-web", "blue-worker"], "web2": []}
     rolled = groups.deploy("v2", overrides={"prove": "off"})
     assert rolled.verdict == "done", rolled.reason
     assert set(groups.answers()) == {rolled.release}
