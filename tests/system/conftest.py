@@ -42,7 +42,7 @@ def bed(made: Bed) -> Bed:
 
 def _lacks() -> str:
     if os.geteuid():
-        return "hosts of their own are made by root"
+        return "only root may mount what hosts of their own need"
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     lack = [name for name in SERVERS if not shutil.which(name, path=path)]
     lack += [] if any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) else ["postgresql"]

@@ -107,7 +107,7 @@ def within(host: str) -> Moment:
     return lambda event: isinstance(event, OutputWritten) and event.host == host and event.line == HERE
 
 
-def counting(seconds: float = 1.5, deadline: str = "60s", phase: str = "batch") -> list[dict[str, Any]]:
+def counting(seconds: float = 1.0, deadline: str = "60s", phase: str = "batch") -> list[dict[str, Any]]:
     """A step on each host before a phase, which must not run twice: it counts, says where it is, and waits."""
     return [
         {

@@ -37,6 +37,7 @@ def test_an_nginx_that_could_not_be_told_is_named_before_anything_is_changed(bed
     assert bed.troubles(before) == []
 
 
+@soak
 @pytest.mark.parametrize(("fault", "words"), FAULTS)
 def test_an_nginx_that_can_be_told_no_more_goes_on_serving_both_releases(bed: Bed, fault: str, words: str) -> None:
     before = bed.serving()

@@ -11,10 +11,8 @@ from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, Story, counting, deploying, within
 
 
-@pytest.mark.parametrize(
-    ("fault", "verb"),
-    [("store", "abort"), pytest.param("network", "resume", marks=pytest.mark.soak)],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("fault", "verb"), [("store", "abort"), ("network", "resume")])
 def test_who_cannot_renew_the_lock_changes_nothing_more_until_somebody_goes_on(bed: Bed, fault: str, verb: str) -> None:
     before = bed.serving()
     bed.counted()

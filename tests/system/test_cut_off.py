@@ -15,7 +15,7 @@ from tests.system.story import OTHER, Story, at, counting, deploying, within
 soak = pytest.mark.soak
 
 
-@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), "frozen", "killed"])
+@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), pytest.param("frozen", marks=soak), "killed"])
 def test_a_host_that_cannot_be_reached_before_the_run_is_named_and_nothing_is_changed(bed: Bed, fault: str) -> None:
     before = bed.serving()
     host = bed.machines["web2"]
@@ -32,7 +32,8 @@ def test_a_host_that_cannot_be_reached_before_the_run_is_named_and_nothing_is_ch
     assert bed.troubles(before) == []
 
 
-@pytest.mark.parametrize("name", ["web1", pytest.param("web2", marks=soak)])
+@soak
+@pytest.mark.parametrize("name", ["web1", "web2"])
 def test_a_host_cut_off_within_a_step_stays_as_it_is_and_the_others_go_back(bed: Bed, name: str) -> None:
     before = bed.serving()
     bed.counted()
@@ -61,7 +62,8 @@ def test_a_host_cut_off_while_it_is_drained_gets_no_requests_until_it_was_asked(
     assert bed.troubles(before) == []
 
 
-@pytest.mark.parametrize("restarted", [False, pytest.param(True, marks=soak)])
+@soak
+@pytest.mark.parametrize("restarted", [False, True])
 def test_a_step_whose_sshd_is_killed_runs_once_and_its_end_is_known(bed: Bed, restarted: bool) -> None:
     before = bed.serving()
     host = bed.machines["web2"]

@@ -23,6 +23,7 @@ LINES = {
 }
 
 
+@pytest.mark.soak
 def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> None:
     before = bed.serving()
     hooks: list[dict[str, Any]] = [
@@ -41,6 +42,7 @@ def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> No
     assert [bed.machines[name].send(signal.SIGTERM, "sleep 300") for name in WEB] == [1, 1, 1]
 
 
+@pytest.mark.soak
 def test_a_reader_of_the_link_never_finds_it_missing(bed: Bed) -> None:
     before = bed.serving()
     host = bed.machines["web1"]

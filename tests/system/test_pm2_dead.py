@@ -33,7 +33,8 @@ def test_a_host_whose_pm2_runs_nothing_goes_first_and_is_started_anew(bed: Bed, 
     assert bed.troubles(OTHER[before]) == []
 
 
-@pytest.mark.parametrize("name", ["web1", pytest.param("web2", marks=soak)])
+@soak
+@pytest.mark.parametrize("name", ["web1", "web2"])
 def test_a_daemon_that_dies_while_it_reloads_ends_with_one_release_everywhere(bed: Bed, name: str) -> None:
     before = bed.serving()
     host = bed.machines[name]
