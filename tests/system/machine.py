@@ -114,6 +114,10 @@ class Rack(Namespaces):
         """A cable from the switch to the host of process `pid`, which finds it as eth0."""
         self.net(f"ip link add {name} type veth peer name eth0 netns {pid}; ip link set {name} master br0 up")
 
+    def on_disks(self, line: str) -> None:
+        """A shell line where each host's disk is a folder, whether the host runs or not."""
+        self._enter(("-m",), f"cd /mnt; {line}")
+
     def controller(self, *, up: bool) -> None:
         """The cable between the controller and the switch."""
         self.net(f"ip link set uplink {'up' if up else 'down'}")

@@ -10,6 +10,7 @@ import pytest
 from dojo_deploy import app
 from dojo_deploy.events import StepStarted
 from tests.system.bed import WEB, Bed
+from tests.system.setup import USER
 from tests.system.story import OTHER, Story, at, counting, deploying, within
 
 soak = pytest.mark.soak
@@ -154,6 +155,26 @@ def test_a_host_that_loses_its_power_within_a_switch_comes_back_and_is_brought_t
     ended = app.resume(bed.fleet.inventory) if verb == "resume" else app.abort(bed.fleet.inventory)
     assert ended.exit_code == 0, ended.reason
     assert bed.troubles(OTHER[before] if verb == "resume" else before) == []
+
+
+@soak
+def test_a_host_that_comes_back_without_its_processes_gets_no_requests(bed: Bed) -> None:
+    before = bed.serving()
+    switches = at(StepStarted, host="web1", name="switch")
+    deploying(bed.fleet, OTHER[before], (switches, lambda: bed.power_off("web1")), on_failure="halt")
+    bed.rack.on_disks("mv web1/home/deploy/.pm2/dump.pm2 web1/kept")
+    bed.heal()
+
+    ended = app.abort(bed.fleet.inventory)
+
+    assert (ended.verdict, ended.exit_code) == ("mixed", 30), ended.reason
+    assert bed.fleet.census().rows["web1"]["balancer"] == "drained"
+    assert set(bed.through()) == {bed.fleet.release(before)}
+    host = bed.machines["web1"]
+    host.run("mv /srv/kept /home/deploy/.pm2/dump.pm2")
+    host.run("PATH=/mnt/bin:/usr/bin:/bin HOME=/home/deploy pm2 resurrect >/dev/null", user=USER)
+    assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    assert bed.troubles(before) == []
 
 
 def _is_lost(bed: Bed, story: Story, name: str, before: str) -> None:
