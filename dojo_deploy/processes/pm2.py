@@ -89,7 +89,7 @@ class Pm2:
         return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{owner}/[^/]*/[^/]*/"})
 
     def save(self, place: Placement) -> tuple[Command, ...]:
-        return (self._drive(place, "save", ASK_SECONDS),) if _processes(place) else ()
+        return (self._drive_if_there(place, "save", ASK_SECONDS),) if _processes(place) else ()
 
     def evidence(self, place: Placement) -> Command:
         return self._drive_if_there(place, "evidence", ASK_SECONDS)

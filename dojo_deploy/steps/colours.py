@@ -174,9 +174,9 @@ def start(place: Placement, seen: Observed, gate: Gate) -> Step:
     )
     if before:
         old = replace(quiet, release=before)
-        undo = Step("bring back standby", OnHost((services.link(old), *services.start(old))))
+        undo = Step("bring back standby", OnHost((services.link(old), *services.start(old), *services.saved(old))))
     else:
-        undo = Step("stop", OnHost((*services.stop(place), services.unlink(place))))
+        undo = Step("stop", OnHost((*services.stop(place), services.unlink(place), *services.saved(place))))
     patience = services.patience(place)
     aimed = gate.at(Target(place.host.name, place.slot, place.release, only=quiet.only))
     return Step("start", OnHost(commands), gate=aimed, undo=replace(undo, deadline=patience), deadline=patience)

@@ -71,9 +71,14 @@ def restart(place: Placement, *, gate: Gate) -> Step:
 
 def save(place: Placement) -> tuple[Step, ...]:
     """What runs now comes back after a reboot."""
-    manager = place.app.processes.kind
-    commands = manager.save(place) if manager else ()
+    commands = saved(place)
     return (Step("save processes", OnHost(commands)),) if commands else ()
+
+
+def saved(place: Placement) -> tuple[Command, ...]:
+    """The same, as commands."""
+    manager = place.app.processes.kind
+    return manager.save(place) if manager else ()
 
 
 def link(place: Placement) -> Command:

@@ -36,7 +36,8 @@ def hand_over(
 
 
 def _end(place: Placement, settings: Workers, *, leaving: bool) -> Step:
-    undo = Step("resume workers", OnHost(_resumed(place, settings)), deadline=services.patience(place))
+    again = (*_resumed(place, settings), *services.saved(place))
+    undo = Step("resume workers", OnHost(again), deadline=services.patience(place))
     deadline = settings.within + services.patience(place)
     return Step("pause workers", OnHost(_paused(place, settings, sick=leaving)), undo=undo, deadline=deadline)
 

@@ -80,6 +80,9 @@ class Colours(Fleet):
         names = [f"{site.scope}-{live}-{name}" for name in ("web", "worker")]
         names += [f"{site.scope}-{OTHER[live]}-web"] if standby else []
         assert pm2_names(site) == {host.name: sorted(names) for host in site.group(site.web)}
+        for host, text in told(site, "cat .pm2/dump.pm2").items():
+            saved = [entry["name"] for entry in json.loads(text) if entry["name"].startswith(f"{site.scope}-")]
+            assert sorted(saved) == sorted(names), (host, "comes back after a reboot", saved)
         for host, text in told(site, "for link in srv/*/slots/*/current; do readlink $link; done").items():
             there = {line.rpartition("/")[2] for line in text.splitlines()}
             assert there == {release, *filter(None, [standby])}, (host, text)

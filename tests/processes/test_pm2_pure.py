@@ -38,17 +38,27 @@ def ecosystem(place: Placement) -> list[dict[str, object]]:
 
 def test_commands_are_short_and_readable() -> None:
     place = placed()
-    said = [str(command) for verb in (PM2.start, PM2.prove, PM2.save) for command in verb(place)]
+    said = [str(command) for verb in (PM2.start, PM2.prove) for command in verb(place)]
     assert said == [
         "timeout -k 5 105 node /srv/shop/slots/blue/pm2.cjs start",
         "timeout -k 5 65 node /srv/shop/slots/proof/pm2.cjs start",
-        "timeout -k 5 20 node /srv/shop/slots/blue/pm2.cjs save",
     ]
-    (stop,) = PM2.stop(place)
-    assert str(stop) == (
-        "export NODE=node PROGRAM=/srv/shop/slots/blue/pm2.cjs\n"
-        '[ ! -f "$PROGRAM" ] || timeout -k 5 70 "$NODE" "$PROGRAM" stop'
-    )
+    if_there = "export NODE=node PROGRAM=/srv/shop/slots/blue/pm2.cjs\n" + '[ ! -f "$PROGRAM" ] || timeout -k 5 {}'
+    assert [str(command) for command in (*PM2.stop(place), *PM2.save(place))] == [
+        if_there.format('70 "$NODE" "$PROGRAM" stop'),
+        if_there.format('20 "$NODE" "$PROGRAM" save'),
+    ]
+
+
+def test_some_processes_of_a_slot_are_started_and_stopped_beside_the_others() -> None:
+    place = replace(placed("green"), only=("jobs",), workers="paused")
+    assert str(PM2.start(place)[0]).endswith("/slots/green/pm2.cjs start jobs")
+    assert str(PM2.stop(place)[0]).endswith('"$PROGRAM" stop jobs')
+    files = PM2.files(place)
+    assert len(ecosystem(place)) == 2, "what the slot is made of stays the same"
+    assert '"WORKERS": "paused"' in files["/srv/shop/slots/green/env.cjs"]
+    assert "WORKERS" not in files["/srv/shop/slots/green/ecosystem.config.js"], "PM2 would keep it for ever"
+    assert "WORKERS" not in PM2.files(placed("green"))["/srv/shop/slots/green/env.cjs"]
 
 
 def test_the_configuration_lies_in_the_slot_and_names_the_link_absolutely() -> None:
