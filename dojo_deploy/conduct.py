@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,8 +165,8 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
             ledger.Notes(session.store, lease.generation, wishes.redact).note(header.run, "undo", {"reason": undoing})
         abort = abort or undoing.startswith(ABORTED)
         # Undoing brings nothing: a damaged artifact is no reason to leave the fleet half way.
-        artifact = None if abort else _artifact(session, header)
-        with threads(site_lanes(session)) as executor:
+        brought: AbstractContextManager[Path | None] = nullcontext() if abort else _artifact(session, header, lease)
+        with brought as artifact, threads(site_lanes(session)) as executor:
             session.lease = lease.store_id, lease.generation
             progress = recall(session, plan, header.run, notes, executor, strict=not abort)
             trail = EventTrail(clock, wishes.subscribers)
@@ -228,14 +229,20 @@ def _give_back(lease: lock.Lease, *, closed: bool) -> None:
         lease.release(closed=closed)
 
 
-def _artifact(session: OpenSession, header: ledger.Header) -> Path | None:
-    """The run's artifact, from the store into this machine's cache. Raises RefusedError when it is damaged."""
+@contextlib.contextmanager
+def _artifact(session: OpenSession, header: ledger.Header, lease: lock.Lease) -> Iterator[Path | None]:
+    """The run's artifact from the store, as a file that goes with the block. Raises RefusedError when it is damaged."""
     sha256 = str(header.release.get("sha256", ""))
     if not sha256:
-        return None
-    path = work_folder(session.inventory) / "artifacts" / f"{header.run}.tgz"
+        yield None
+        return
+    # Nobody else's has this name: a session that was taken over from, and wakes up, removes its own.
+    path = work_folder(session.inventory) / "artifacts" / f"{header.run}-{lease.generation}.tgz"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path if ledger.read_artifact(session.store, header.run, path, sha256=sha256) else None
+    try:
+        yield path if ledger.read_artifact(session.store, header.run, path, sha256=sha256) else None
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def site_lanes(session: OpenSession) -> int:

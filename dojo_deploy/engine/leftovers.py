@@ -24,17 +24,17 @@ def clear(run: Run, work: Path) -> None:
     session = run.session
     try:
         ledger.prune(session.store, keep=RUNS - 1, artifacts=ARTIFACTS - 1, open_run=run.id)
-        _clear_machine(work, session.inventory.scope, run.id, session.clock.now())
+        _clear_machine(work, session.inventory.scope, session.clock.now())
     except (DojoError, OSError) as exc:
         run.trail.emit(Warned(text=f"what old runs left behind could not be removed: {exc}"))
 
 
-def _clear_machine(work: Path, scope: str, run: str, now: float) -> None:
+def _clear_machine(work: Path, scope: str, now: float) -> None:
     for old in runs(work, scope)[JOURNALS:]:
         shutil.rmtree(work / "runs" / scope / old)
-    # Another application's run may just be resuming with one of these.
+    # One that is resumed with removes itself; this very run, or another application's, may just be about to read it.
     for artifact in (work / "artifacts").glob("*.tgz"):
-        if artifact.name == f"{run}.tgz" or artifact.stat().st_mtime < now - DAY:
+        if artifact.stat().st_mtime < now - DAY:
             _remove(artifact)
     loads = sorted((work / "probe").glob("load-*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in loads[LOADS:]:

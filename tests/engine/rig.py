@@ -99,8 +99,9 @@ class Fleet:
 
     def go_on(self, *, abort: bool = False, **wishes: Any) -> Result:
         """As another machine would: with a journal of its own, which is empty."""
+        wish = Wishes(subscribers=(self.events.append, *wishes.pop("subscribers", ())), **wishes)
         with self.opened("there") as session:
-            return go_on(session, Wishes(subscribers=(self.events.append,), **wishes), abort=abort)
+            return go_on(session, wish, abort=abort)
 
     def fault(self, host: str, step: str) -> Path:
         """Lays a fault; remove the file to mend it."""

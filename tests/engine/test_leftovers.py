@@ -34,7 +34,7 @@ def test_the_newest_of_everything_is_kept_on_this_machine_and_in_the_store(tmp_p
         store.put(f"runs/{run}/header.json", b"{}")
         store.put(f"runs/{run}/artifact", b"x")
     Journal(path_of(work, "other-test", ids[0])).close()
-    made = {f"artifacts/{ids[59]}.tgz": 0, "artifacts/busy.tgz": 10, "artifacts/old.tgz": 90000}
+    made = {f"artifacts/{ids[59]}-2.tgz": 0, "artifacts/busy.tgz": 10, "artifacts/old.tgz": 90000}
     made |= {f"probe/load-1-{number}.jsonl": number for number in range(25)}
     for name, age in made.items():
         file = work / name
@@ -46,7 +46,7 @@ def test_the_newest_of_everything_is_kept_on_this_machine_and_in_the_store(tmp_p
     kept = {run for run in ids if (work / "runs" / "shop-test" / run).exists()}
     assert kept == set(ids[10:])
     assert (work / "runs" / "other-test" / ids[0]).exists()
-    assert [path.name for path in (work / "artifacts").iterdir()] == ["busy.tgz"]
+    assert {path.name for path in (work / "artifacts").iterdir()} == {f"{ids[59]}-2.tgz", "busy.tgz"}
     assert {path.name for path in (work / "probe").iterdir()} == {f"load-1-{number}.jsonl" for number in range(20)}
     assert [key.split("/")[1] for key in store.list("runs/") if key.endswith("json")] == ids[40:]
     assert [key.split("/")[1] for key in store.list("runs/") if key.endswith("artifact")] == ids[55:]

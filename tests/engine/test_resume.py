@@ -5,17 +5,21 @@ The same runs over SSH, PM2 and nginx, at a sample of the points, are in tests/e
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dojo_deploy.engine import ledger
 from dojo_deploy.errors import LostError
-from dojo_deploy.events import Event, GateFailed, StageFinished
+from dojo_deploy.events import CensusTaken, Event, GateFailed, StageFinished
 from dojo_deploy.inventory import Host
 from dojo_deploy.transports.local import LocalShell
 from tests.engine.killing import Killer
 from tests.engine.rig import Fleet
+from tests.engine.tiny import NEW as RELEASE
 from tests.engine.tiny import Tiny
 
 ONCE = {"hook": 1, "migrated": 1, "count web1": 1, "count web2": 1}
@@ -114,6 +118,24 @@ def test_a_halted_run_is_resumed_once_the_host_is_mended(fleet: Fleet) -> None:
     assert fleet.go_on().verdict == "done"
     assert (fleet.on(), fleet.counts()) == (NEW, ONCE)
     assert fleet.is_clean()
+
+
+def test_the_artifact_that_a_resumed_run_brings_is_there_until_it_ends(fleet: Fleet) -> None:
+    fault, file = fleet.fault("web1", "switch"), fleet.base / "app.tgz"
+    file.write_bytes(b"artifact")
+    halted = fleet.deploy(Tiny(on_failure="halt"), replace(RELEASE, sha256=hashlib.sha256(b"artifact").hexdigest()))
+    ledger.write_artifact(fleet.store(), halted.run, file)
+    fault.unlink()
+    folder, seen = fleet.base / "there" / ".dojo" / "artifacts", []
+
+    def look(event: Event) -> None:
+        # The last event by which all that goes on beside the run has ended.
+        if isinstance(event, CensusTaken):
+            seen.extend(path.read_bytes() for path in folder.iterdir())
+
+    assert fleet.go_on(subscribers=(look,)).verdict == "done"
+    assert seen == [b"artifact"]
+    assert not list(folder.iterdir())
 
 
 def test_a_step_that_may_run_once_stays_failed_whoever_mends_its_host(fleet: Fleet) -> None:
