@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from dojo_deploy.balancers import alb_forward as forward
-from dojo_deploy.balancers import alb_page as pages
-from dojo_deploy.balancers.alb import Alb
-from dojo_deploy.balancers.alb_api import Api, Front, region_of
-from dojo_deploy.balancers.alb_site import Site
+from dojo_deploy.balancers.alb import Alb, forward
+from dojo_deploy.balancers.alb import page as pages
+from dojo_deploy.balancers.alb.api import Api, Front, region_of
+from dojo_deploy.balancers.alb.site import Site
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.interfaces import Backend
 from dojo_deploy.inventory import Page

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dojo_deploy.balancers import alb_forward as forward
-from dojo_deploy.balancers.alb_api import Api, Front, Row, Target
+from dojo_deploy.balancers.alb import forward
+from dojo_deploy.balancers.alb.api import Api, Front, Row, Target
 from dojo_deploy.errors import BalancerError, ConfigError, DojoError, FencedError, LostError, RefusedError
 from dojo_deploy.interfaces import Backend, Session
 

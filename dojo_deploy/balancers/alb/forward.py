@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 
-from dojo_deploy.balancers.alb_api import Row, Target
+from dojo_deploy.balancers.alb.api import Row, Target
 from dojo_deploy.errors import BalancerError, RefusedError
 
 State = Mapping[Target, tuple[str, str]]

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from dojo_deploy import http1
-from dojo_deploy.balancers import alb_forward as forward
-from dojo_deploy.balancers import alb_proof as proof
-from dojo_deploy.balancers.alb_site import PAGE, Site
+from dojo_deploy.balancers.alb import forward, proof
+from dojo_deploy.balancers.alb.site import PAGE, Site
 from dojo_deploy.errors import BalancerError, RefusedError
 from dojo_deploy.interfaces import Backend
 

@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from dojo_deploy.balancers import alb_change as change
-from dojo_deploy.balancers import alb_forward as forward
-from dojo_deploy.balancers import alb_maintenance as maintenance
-from dojo_deploy.balancers import alb_proof as proof
-from dojo_deploy.balancers.alb_api import RULE, Api, connect, region_of
-from dojo_deploy.balancers.alb_site import Site
+from dojo_deploy.balancers.alb import change, forward, maintenance, proof
+from dojo_deploy.balancers.alb.api import RULE, Api, connect, region_of
+from dojo_deploy.balancers.alb.site import Site
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.interfaces import Answer, Backend, Page, Session
 from dojo_deploy.inventory import BLUE, GREEN

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dojo_deploy import http1
-from dojo_deploy.balancers import nginx_files as files
-from dojo_deploy.balancers import nginx_waits as waits
+from dojo_deploy.balancers.nginx import files, waits
 from dojo_deploy.command import Command
 from dojo_deploy.errors import BalancerError
 

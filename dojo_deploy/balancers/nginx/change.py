@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dojo_deploy.balancers import nginx_files as files
-from dojo_deploy.balancers import nginx_scripts as scripts
-from dojo_deploy.balancers import nginx_waits as waits
-from dojo_deploy.balancers.nginx_host import ASK_WITHIN, ENDLESS, NginxHost, Site
+from dojo_deploy.balancers.nginx import files, scripts, waits
+from dojo_deploy.balancers.nginx.host import ASK_WITHIN, ENDLESS, NginxHost, Site
 from dojo_deploy.errors import BalancerError, FencedError, RefusedError
 
 if TYPE_CHECKING:

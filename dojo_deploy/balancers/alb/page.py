@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dojo_deploy.balancers.alb_api import Front, Row
-from dojo_deploy.balancers.alb_forward import sendable
+from dojo_deploy.balancers.alb.api import Front, Row
+from dojo_deploy.balancers.alb.forward import sendable
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Page
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from dojo_deploy.balancers import nginx_files as files
-from dojo_deploy.balancers.nginx_change import Change
-from dojo_deploy.balancers.nginx_host import Site, identity
-from dojo_deploy.balancers.nginx_inspect import inspect
+from dojo_deploy.balancers.nginx import files
+from dojo_deploy.balancers.nginx.change import Change
+from dojo_deploy.balancers.nginx.host import Site, identity
+from dojo_deploy.balancers.nginx.inspect import inspect
 from dojo_deploy.errors import BalancerError, ConfigError, DojoError, FencedError, LostError, RefusedError
 from dojo_deploy.interfaces import Answer, Backend, Page
 from dojo_deploy.inventory import BLUE, GREEN

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dojo_deploy.balancers.nginx_scripts import DUMP, ROWS
+from dojo_deploy.balancers.nginx.scripts import DUMP, ROWS
 
 # A worker is known by its pid and the moment of its start. It is on its way out before its title says so, and takes new
 # connections for a moment after the new ones have begun to: with ACCEPTING it is enough that it takes no more.

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from functools import partial
 
 from dojo_deploy import http1
-from dojo_deploy.balancers import alb_page as pages
-from dojo_deploy.balancers import alb_proof as proof
-from dojo_deploy.balancers.alb_api import Row
-from dojo_deploy.balancers.alb_site import PAGE, PASS, Site, Undo
+from dojo_deploy.balancers.alb import page as pages
+from dojo_deploy.balancers.alb import proof
+from dojo_deploy.balancers.alb.api import Row
+from dojo_deploy.balancers.alb.site import PAGE, PASS, Site, Undo
 from dojo_deploy.errors import BalancerError
 from dojo_deploy.inventory import Page
 

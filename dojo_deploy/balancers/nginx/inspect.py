@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dojo_deploy.balancers import nginx_files as files
-from dojo_deploy.balancers import nginx_waits as waits
-from dojo_deploy.balancers.nginx_change import LOSSLESS
-from dojo_deploy.balancers.nginx_host import NginxHost
+from dojo_deploy.balancers.nginx import files, waits
+from dojo_deploy.balancers.nginx.change import LOSSLESS
+from dojo_deploy.balancers.nginx.host import NginxHost
 from dojo_deploy.errors import BalancerError
 
 
