@@ -28,7 +28,9 @@ class Retire:
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError when there is no such standby, or the live colour is not well."""
         standby = seen.standby
-        if standby is None or (self.until and self.until != standby.until):
+        if standby is None:
+            raise RefusedError("nothing stands by", hint="invoke status")
+        if self.until and self.until != standby.until:
             raise RefusedError("another run has changed the standby meanwhile", hint="invoke status")
         if colours.live(site, seen) in ("", standby.slot):
             raise RefusedError(f"{standby.slot} is kept as a standby, but it is what serves", hint="invoke status")

@@ -279,7 +279,7 @@ def test_retiring_is_refused_while_what_serves_is_not_well_or_the_standby_is_ano
             Retire().plan(inventory, NEW, unwell)
     with pytest.raises(RefusedError, match="another run has changed"):
         Retire(until="2026-01-01T00:00:00Z").plan(inventory, NEW, seen)
-    with pytest.raises(RefusedError, match="another run has changed"):
+    with pytest.raises(RefusedError, match="nothing stands by"):
         Retire().plan(inventory, NEW, replace(seen, standby=None))
 
 
