@@ -31,10 +31,30 @@ class Platform:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a person should know of one statement of a migration. `kind` is one of dojo_deploy.migrations' KINDS."""
+
+    line: int
+    kind: str
+    reason: str
+    instead: str = ""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of a release that changes the schema: its path in the release, and what was found in it."""
+
+    name: str
+    sha256: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
 class Release:
     """One thing that can run: `id` is unique for its content and names its folder on every host.
 
     `sha256` and `size` are those of the artifact; empty and 0 for a release that already lies on the hosts.
+    `migrations`: those in its artifact, in the order in which they run; unknown for one that lies on the hosts.
     """
 
     id: str
@@ -43,6 +63,7 @@ class Release:
     sha256: str = ""
     size: int = 0
     platform: Platform = Platform()
+    migrations: tuple[Migration, ...] = ()
 
 
 @dataclass(frozen=True)

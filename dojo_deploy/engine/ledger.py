@@ -16,7 +16,7 @@ from dojo_deploy.engine.journal import redacted
 from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live, set_retired, take_back
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
-from dojo_deploy.release import HostSeen, Known, Observed, Platform, Release, Standby
+from dojo_deploy.release import Finding, HostSeen, Known, Migration, Observed, Platform, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
@@ -206,7 +206,11 @@ def release_as_dict(release: Release) -> dict[str, Any]:
 
 
 def release_from_dict(data: Mapping[str, Any]) -> Release:
-    return _built(Release, {**data, "platform": _built(Platform, data["platform"])})
+    migrations = tuple(
+        _built(Migration, {**item, "findings": tuple(_built(Finding, found) for found in item["findings"])})
+        for item in data.get("migrations", ())
+    )
+    return _built(Release, {**data, "platform": _built(Platform, data["platform"]), "migrations": migrations})
 
 
 def _note_key(run: str, number: int) -> str:

@@ -1,0 +1,35 @@
+"""What can be wrong with a statement, in words: the reason, and the form that does the same without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# From the mildest to the worst. `contract`, `data loss` and `unreadable` need a person's word before they may run.
+KINDS = ("expand", "blocking", "fails", "contract", "data loss", "unreadable")
+GRAVE = ("contract", "data loss", "unreadable")
+
+
+@dataclass(frozen=True)
+class Flaw:
+    """`kind` is one of KINDS; `line` 0: the statement's own."""
+
+    kind: str
+    reason: str
+    instead: str = ""
+    line: int = 0
+
+
+@dataclass
+class Schema:
+    """What the statements read so far have made: nobody uses it yet, so nothing done to it can hurt."""
+
+    tables: set[str] = field(default_factory=set)
+    columns: set[tuple[str, str]] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)  # indexes, views, types, sequences, functions
+    checks: dict[tuple[str, str], str] = field(default_factory=dict)  # table and constraint -> column that is not null
+    proved: set[tuple[str, str]] = field(default_factory=set)  # table and column whose check was validated
+
+
+def worst(kinds: object) -> str:
+    """The gravest of some kinds; `expand` for none."""
+    return max((kind for kind in kinds), key=KINDS.index, default="expand")  # type: ignore[attr-defined]
