@@ -106,14 +106,14 @@ def conduct(
                 at=utc(clock.now()),
                 options={"limit": wishes.limit, "reason": wishes.reason},
             )
-            # Side by side: a run that is open and has no header never began.
+            # Side by side: a run that is open and has no header never began. One that has brings what it deploys.
             opened = executor.submit(lease.open, run_id)
             try:
+                if sent:
+                    sent.result()
                 ledger.write_header(session.store, header, wishes.redact)
             finally:
                 wait([opened])
-            if sent:
-                sent.result()
         except BaseException:
             _discard(session, run_id, sent)
             _give_back(lease, closed=True)

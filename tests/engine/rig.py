@@ -91,11 +91,12 @@ class Fleet:
     def deploy(
         self, strategy: Any = None, release: Release = NEW, *, clock: Clock | None = None, **wishes: Any
     ) -> Result:
+        artifact = wishes.pop("artifact", None)
         wish = Wishes(subscribers=(self.events.append, *wishes.pop("subscribers", ())), **wishes)
         with self.opened(clock=clock) as session:
             trail = EventTrail(session.clock, wish.subscribers)
             chosen = strategy or Tiny(limit=wish.limit)
-            return conduct(session, chosen, lambda _: release, wish, trail, artifact=None, platform=False)
+            return conduct(session, chosen, lambda _: release, wish, trail, artifact=artifact, platform=False)
 
     def go_on(self, *, abort: bool = False, **wishes: Any) -> Result:
         """As another machine would: with a journal of its own, which is empty."""

@@ -6,6 +6,8 @@ The same runs over SSH, PM2 and nginx, at a sample of the points, are in tests/e
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from dojo_deploy.engine import ledger
 from dojo_deploy.errors import LostError
 from dojo_deploy.events import CensusTaken, Event, GateFailed, StageFinished
+from dojo_deploy.interfaces import Store
 from dojo_deploy.inventory import Host
 from dojo_deploy.transports.local import LocalShell
 from tests.engine.killing import Killer
@@ -138,6 +141,20 @@ def test_the_artifact_that_a_resumed_run_brings_is_there_until_it_ends(fleet: Fl
     assert not list(folder.iterdir())
 
 
+def test_a_run_that_can_be_resumed_has_its_artifact_in_the_store(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, write, early = fleet.base / "app.tgz", ledger.write_artifact, []
+    file.write_bytes(b"artifact")
+
+    def slowly(store: Store, run: str, path: Path) -> None:
+        until(lambda: fleet.open_run() == run, within=10.0)
+        early.append(until(lambda: store.get(f"runs/{run}/header.json") is not None, within=0.3))
+        write(store, run, path)
+
+    monkeypatch.setattr(ledger, "write_artifact", slowly)
+    assert fleet.deploy(Tiny(), artifact=file).verdict == "done"
+    assert early == [False], "killed in that moment, it could only have been aborted"
+
+
 def test_a_step_that_may_run_once_stays_failed_whoever_mends_its_host(fleet: Fleet) -> None:
     fault = fleet.fault("web1", "count")
     assert fleet.deploy(Tiny(on_failure="halt")).verdict == "halted"
@@ -220,3 +237,13 @@ def _impatient(*args: Any, **options: Any) -> Any:
     from dojo_deploy.engine.hostjob import carry
 
     return carry(*args, **{**options, "reach": 0.0})
+
+
+def until(is_so: Callable[[], bool], *, within: float) -> bool:
+    """Whether it became so."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if is_so():
+            return True
+        time.sleep(0.01)
+    return False
