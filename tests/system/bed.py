@@ -7,7 +7,6 @@ import http.client
 import json
 import secrets
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from dojo_deploy.sandbox import repository, toolchain
 from dojo_deploy.sandbox.layout import Layout, cache
 from tests.e2e.fleet import Fleet
 from tests.sshd import make_key, until
-from tests.system.machine import Machine, Rack
+from tests.system.machine import Machine, Rack, TakenError
 from tests.system.setup import SCOPE, USER, Parts, script
 
 WEB = ("web1", "web2", "web3")
@@ -164,7 +163,7 @@ def made(folder: Path) -> Iterator[Bed]:
 
 def _rack(folder: Path) -> Rack:
     for number in range(1, 250):
-        with contextlib.suppress(subprocess.CalledProcessError):
+        with contextlib.suppress(TakenError):
             return Rack(folder / "rack.log", number, DISKS)
     raise AssertionError("every network is taken")
 

@@ -89,8 +89,12 @@ class Namespaces:
         return None
 
 
+class TakenError(Exception):
+    """Another bed has this network."""
+
+
 class Rack(Namespaces):
-    """The switch that all hosts hang on, and their disks, which outlive a power cut."""
+    """The switch that all hosts hang on, and their disks, which outlive a power cut. Raises TakenError."""
 
     def __init__(self, log: Path, network: int, disks: dict[str, int]) -> None:
         made = "; ".join(
@@ -101,10 +105,10 @@ class Rack(Namespaces):
         super().__init__((*UNSHARE, "/bin/sh", "-ec", script), log)
         self.network = f"10.213.{network}"
         self._uplink = f"djbed{network}"
-        subprocess.run(
-            ["ip", "link", "add", self._uplink, "type", "veth", "peer", "name", "uplink", "netns", str(self.pid)],
-            check=True,
-        )
+        pair = f"ip link add {self._uplink} type veth peer name uplink netns {self.pid}"
+        if subprocess.run(pair.split(), capture_output=True).returncode:
+            self.end()
+            raise TakenError(self._uplink)
         self.net("ip link add br0 type bridge; ip link set br0 up; ip link set lo up; ip link set uplink master br0 up")
         subprocess.run(["ip", "addr", "add", f"{self.network}.1/24", "dev", self._uplink], check=True)
         subprocess.run(["ip", "link", "set", self._uplink, "up"], check=True)
