@@ -15,6 +15,8 @@ DojoError
 │   └── LostError           the connection went away after something was sent: it MAY have run
 ├── StoreError              the store could not be read or written
 │   └── ConflictError       a conditional write lost its race
+├── BackupError       20    a backup was not made, or not proven; the database is as it was
+│   └── DamagedError  20    what is stored is not what was dumped
 └── BalancerError           the balancer refused, or does not do what it reported
 """
 
@@ -123,3 +125,13 @@ class ConflictError(StoreError):
 
 class BalancerError(DojoError):
     """The balancer refused a change, or what it serves is not what it was told."""
+
+
+class BackupError(DojoError):
+    """A backup could not be made, read or proven; the database is as it was."""
+
+    exit_code = 20
+
+
+class DamagedError(BackupError):
+    """What is stored is not what was dumped."""

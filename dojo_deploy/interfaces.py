@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from dojo_deploy.database import Database as Database
 from dojo_deploy.inventory import Backend as Backend
 from dojo_deploy.inventory import Page as Page
 from dojo_deploy.readings import Answer as Answer
 from dojo_deploy.readings import Completed as Completed
 from dojo_deploy.readings import Reading as Reading
 from dojo_deploy.readings import Stored as Stored
+from dojo_deploy.streams import Sink as Sink
+from dojo_deploy.streams import Streams
 
 if TYPE_CHECKING:
     from dojo_deploy.command import Command
@@ -75,7 +78,7 @@ class Clock(Protocol):
         """Sleeps, or less when `wake` is set meanwhile."""
 
 
-class Store(Protocol):
+class Store(Streams, Protocol):
     """Compare-and-swap by key. Keys are `/`-separated ASCII; callers pass them without the inventory's scope."""
 
     def get(self, key: str) -> Stored | None:
@@ -243,5 +246,4 @@ class Session(Protocol):
         """A line of output of the step that is running in this thread's lane."""
 
 
-Sink = Callable[[bytes], None]
 Subscriber = Callable[["Event"], None]

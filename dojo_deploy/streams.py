@@ -1,9 +1,26 @@
-"""Several inputs, read as one."""
+"""Several inputs, read as one; and what is too large for memory, on its way into a store and out of it."""
 
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
+
+Sink = Callable[[bytes], None]
+
+
+class Streams(Protocol):
+    """A store's half for what is made or used while it flows. Memory is bounded, whatever the size."""
+
+    def incoming(self, key: str) -> AbstractContextManager[Sink]:
+        """What is given to the sink becomes the object when the block ends well: whole. Otherwise nothing is there.
+
+        A sink that cannot keep up makes its caller wait. Raises StoreError, from the sink too.
+        """
+
+    def outgoing(self, key: str) -> AbstractContextManager[BinaryIO | None]:
+        """The object's bytes, in order; None when there is no such key. Reading raises StoreError."""
 
 
 class Chained(io.RawIOBase, BinaryIO):

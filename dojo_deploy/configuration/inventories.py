@@ -15,7 +15,7 @@ from dojo_deploy.configuration.problems import Gathering, problem, quoted, sugge
 from dojo_deploy.configuration.sandboxed import with_sandbox
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.interfaces import Balancer, Probe, StoreKind
+from dojo_deploy.interfaces import Balancer, Database, Probe, StoreKind
 from dojo_deploy.inventory import BLUE, GREEN, App, Host, Inventory, LockSettings, Ssh
 
 
@@ -31,6 +31,7 @@ class Sections:
     web: str = "web"
     colours: Mapping[str, str] = field(default_factory=dict)
     ssh: Ssh = Ssh()
+    database: Database | None = None
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     url: str = ""
@@ -110,6 +111,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         web=sections.web,
         colours=sections.colours,
         probes=sections.probes,
+        database=sections.database,
         lock=sections.lock,
         strategies=sections.strategies,
         url=sections.url,

@@ -18,6 +18,7 @@ FAMILIES: Mapping[type, str] = {
     interfaces.Balancer: "balancers",
     interfaces.StoreKind: "stores",
     interfaces.Probe: "probes",
+    interfaces.Database: "databases",
     interfaces.Strategy: "strategies",
 }
 OUTSIDE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)

@@ -103,6 +103,7 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
         "probe": 400,
         "probes": {"database": {"kind": "http", "path": "/api/database/health"}},
         "store": _store(found, store, layout),
+        "database": _database(found, app, web[0]["name"]),
         "lock": {"ttl": "5s"},
         "ssh": {"user": found["ssh"]["user"], "key": found["ssh"]["key"], "known_hosts": found["ssh"]["known_hosts"]},
         "strategies": {
@@ -138,6 +139,20 @@ def _environment(layout: Layout, found: Mapping[str, Any], app: Mapping[str, Any
         path, f"DATABASE_URL=postgresql://{postgres['user']}:{password}@{place}\nREDIS_URL={app['redis_url']}\n"
     )
     return path
+
+
+def _database(found: Mapping[str, Any], app: Mapping[str, Any], host: str) -> dict[str, Any]:
+    postgres = found["postgres"]
+    return {
+        "kind": "postgres",
+        "name": app["database"],
+        "host": host,
+        "address": postgres["host"],
+        "port": postgres["port"],
+        "user": postgres["user"],
+        "password": {"file": postgres["password_file"]},
+        "migrations": "migrations",
+    }
 
 
 def _store(found: Mapping[str, Any], kind: str, layout: Layout) -> dict[str, Any]:

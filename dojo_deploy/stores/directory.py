@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,7 @@ from dojo_deploy.durable import make_folder, sync_folder
 from dojo_deploy.errors import ConflictError, StoreError
 from dojo_deploy.interfaces import Clock, Session, Stored
 from dojo_deploy.stores.envelope import LONGEST_LINE, checked, etag_of, is_key, length_of, seal, unseal
+from dojo_deploy.streams import Sink
 
 LOCK_SECONDS = 15.0  # for another writer's compare and rename, which takes milliseconds
 LOCK_EVERY = 0.01
@@ -101,6 +102,35 @@ class DirectoryStore:
                 source.seek(length_of(source.read(LONGEST_LINE)))
                 shutil.copyfileobj(source, file, 1 << 20)
         return True
+
+    @contextmanager
+    def incoming(self, key: str) -> Iterator[Sink]:
+        target = self.base / checked(key)
+        with ExitStack() as stack:
+            with _told("written", key):
+                name, file = stack.enter_context(self._unfinished())
+
+            def take(data: bytes) -> None:
+                with _told("written", key):
+                    file.write(data)
+
+            yield take
+            with _told("written", key):
+                _settle(file)
+                with self._alone():
+                    self._publish(name, target)
+
+    @contextmanager
+    def outgoing(self, key: str) -> Iterator[BinaryIO | None]:
+        with ExitStack() as stack:
+            with _told("read", key):
+                try:
+                    file = stack.enter_context((self.base / checked(key)).open("rb"))
+                except FileNotFoundError:
+                    file = None
+                if file:
+                    file.seek(length_of(file.read(LONGEST_LINE)))
+            yield file
 
     def close(self) -> None:
         """Nothing is kept open."""

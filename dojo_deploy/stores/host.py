@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, ConflictError, LostError, StoreError, TransportError
@@ -17,7 +19,7 @@ from dojo_deploy.stores.envelope import checked, is_key, seal, unseal
 from dojo_deploy.stores.host_channel import Channel
 from dojo_deploy.stores.host_script import SCRIPT, Reply, Request, find_reply, new_identity
 from dojo_deploy.stores.host_streams import Saved
-from dojo_deploy.streams import Chained
+from dojo_deploy.streams import Chained, Sink
 
 ASK_SECONDS = 30.0
 MOVE_SECONDS = 3600.0
@@ -94,6 +96,29 @@ class HostStore:
         if reply.status == "absent":
             path.unlink()
         return reply.status == "found"
+
+    @contextmanager
+    def incoming(self, key: str) -> Iterator[Sink]:
+        with TemporaryDirectory(prefix="dojo-") as folder:  # its script wants to know the size first
+            path = Path(folder) / "object"
+            with path.open("wb") as file:
+
+                def take(data: bytes) -> None:
+                    with _told(key, self.shell):
+                        file.write(data)
+
+                yield take
+            self.upload(key, path)
+
+    @contextmanager
+    def outgoing(self, key: str) -> Iterator[BinaryIO | None]:
+        with TemporaryDirectory(prefix="dojo-") as folder:
+            path = Path(folder) / "object"
+            if not self.download(key, path):
+                yield None
+                return
+            with path.open("rb") as file:
+                yield file
 
     def close(self) -> None:
         """Ends the kept `sh`; the connection is the session's."""

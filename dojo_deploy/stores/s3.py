@@ -7,21 +7,23 @@ import os
 import random
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from dojo_deploy.errors import ConflictError, StoreError
 from dojo_deploy.interfaces import Clock, Session, Stored
 from dojo_deploy.secrets import Secret
+from dojo_deploy.stores import s3_parts
 from dojo_deploy.stores.envelope import LONGEST_LINE, Sealed, checked, is_key, length_of, seal, unseal
+from dojo_deploy.streams import Sink
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 ATTEMPTS = 4
-PART = 8 << 20  # s3transfer grows it for files of more than 10,000 parts
+PART = s3_parts.PART  # s3transfer grows it for files of more than 10,000 parts
 CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 
 
@@ -134,6 +136,13 @@ class S3Store:
                     file.write(chunk)
         return True
 
+    def incoming(self, key: str) -> AbstractContextManager[Sink]:
+        s3_parts.abandon(self._place(""), now=self.clock.now())
+        return s3_parts.incoming(self._place(checked(key)), self._extra)
+
+    def outgoing(self, key: str) -> AbstractContextManager[BinaryIO | None]:
+        return s3_parts.outgoing(self._place(checked(key)))
+
     def close(self) -> None:
         self.client.close()
         self.once.close()
@@ -193,6 +202,9 @@ class S3Store:
                 return True
             raise
         return False
+
+    def _place(self, key: str) -> s3_parts.Place:
+        return s3_parts.Place(self.client, self.settings.bucket, self.base + key, partial(_told, what=key))
 
     @property
     def _extra(self) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 changes   deploy, rollback, restart, retire, resume, abort
 reports   status, releases, history, report
+backup    backup.create, backup.list, backup.verify, backup.drill, backup.prune, backup.status
 sandbox   sandbox.up, sandbox.status, sandbox.down
 """
 
 from invoke import Collection
 
-from dojo_deploy.tasks import changes, reports, sandbox
+from dojo_deploy.tasks import backup, changes, reports, sandbox
 
 namespace = Collection(
     changes.deploy,
@@ -20,6 +21,7 @@ namespace = Collection(
     reports.releases,
     reports.history,
     reports.report,
+    backup=Collection.from_module(backup),
     sandbox=Collection.from_module(sandbox),
 )
 

@@ -27,6 +27,8 @@ HELP = {
     "reason": "why, for the record",
     "report": "write the run's HTML report to this file when it has ended",
     "run": "which run: its id, or the part that history shows; default: the newest",
+    "backup": "which backup: its id, or the beginning of it; default: the newest",
+    "confirm": "do it; without, it is only shown",
     "out": "where to write it; - for standard output; default: beside the run's journal",
 }
 

@@ -1,0 +1,9 @@
+"""Backups in the store: a backup exists when its manifest exists, and is trusted when its proof does.
+
+manifest    what is known of a backup, and of a drill
+catalogue   the store's keys: which backups there are, and what was left behind
+create      dump, read back, and only then the manifest
+check       verify (read and hash again) and drill (restore, count, proof)
+retention   which ones to keep
+alarm       what is wrong with them as they are
+"""

@@ -1,0 +1,48 @@
+"""What is wrong with the backups as they are. Pure."""
+
+from __future__ import annotations
+
+import calendar
+import statistics
+import time
+from collections.abc import Sequence
+
+from dojo_deploy.backups.catalogue import Backup
+from dojo_deploy.database import HOUR, Backups
+
+COMPARED = 7  # backups before the newest, for the median of their sizes
+
+
+def alarms(backups: Sequence[Backup], settings: Backups, *, now: float) -> tuple[str, ...]:
+    """In words, worst first; none when all is well. `backups` newest first, `now` in seconds since 1970."""
+    sound = [backup for backup in backups if backup.manifest]
+    found = [f"{backup.id} is damaged: {backup.damage}" for backup in backups if not backup.manifest]
+    if not sound:
+        return ("there is no backup", *found)
+    age = now - sound[0].began
+    if age > settings.stale_after:
+        found.insert(0, f"the newest backup is {age / HOUR:.0f} hours old, not {settings.stale_after / HOUR:.0f}")
+    sizes = [backup.manifest.dump.size for backup in sound if backup.manifest]
+    before = sizes[1 : COMPARED + 1]
+    if before and sizes[0] < settings.shrunk_below * (median := statistics.median(before)):
+        found.append(f"the newest backup has {sizes[0]:,} bytes, and those before it {median:,.0f}")
+    return (*found, *_unproven(sound, settings, now))
+
+
+def _unproven(sound: Sequence[Backup], settings: Backups, now: float) -> tuple[str, ...]:
+    drilled = [backup for backup in sound if backup.proof]
+    failed = [backup for backup in drilled if not backup.is_proven]
+    wrong = tuple(
+        f"the drill of {backup.id} failed: {'; '.join(backup.proof.wrong)}" for backup in failed[:1] if backup.proof
+    )
+    proven = [backup.proof.at for backup in drilled if backup.is_proven and backup.proof]
+    if not proven:
+        return (*wrong, "no backup was ever proven; invoke backup.drill")
+    age = now - max(map(_seconds, proven))
+    if age > settings.proven_within:
+        return (*wrong, f"the last drill that passed was {age / HOUR / 24:.0f} days ago")
+    return wrong
+
+
+def _seconds(moment: str) -> float:
+    return float(calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S")))

@@ -1,0 +1,126 @@
+"""Is what lies in the store what was dumped, and does it come back? `verify` and `drill`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import BinaryIO
+
+from dojo_deploy.backups import catalogue
+from dojo_deploy.backups.catalogue import Backup
+from dojo_deploy.backups.manifest import Manifest, Part, Proof
+from dojo_deploy.backups.measured import Measured, Tapped
+from dojo_deploy.clock import utc
+from dojo_deploy.database import Contents, Database
+from dojo_deploy.errors import DamagedError, DojoError, RefusedError
+from dojo_deploy.interfaces import Session
+
+Tell = Callable[[str, int], None]
+SHOWN = 5  # tables with a wrong count, in a message
+
+
+def verify(session: Session, database: Database, backup: Backup, *, tell: Tell) -> Manifest:
+    """Reads all of a backup again. Raises DamagedError when it is not what the manifest says, or cannot be read."""
+    manifest = _manifest(backup)
+    read_back(session, database, manifest, tell=tell)
+    return manifest
+
+
+def read_back(session: Session, database: Database, manifest: Manifest, *, tell: Tell) -> None:
+    """Every stored byte goes through sha256 here and through the database's own reader there."""
+    with _stored(session, manifest.id, catalogue.DUMP, manifest.dump, partial(tell, "verified")) as dump:
+        database.read_through(session, dump)
+    with _stored(session, manifest.id, catalogue.GLOBALS, manifest.globals):
+        pass
+
+
+def drill(session: Session, database: Database, backup: Backup, *, by: str, tell: Tell) -> Proof:
+    """Restores into a scratch database, counts, and writes the proof beside the backup: `wrong` says what is.
+
+    Raises RefusedError when the server is older than the dump.
+    """
+    manifest, clock = _manifest(backup), session.clock
+    start = clock.monotonic()
+    server = database.look(session)
+    if _major(server.version) < _major(manifest.server):
+        raise RefusedError(f"{backup.id} was dumped from {manifest.server}, and the server here is {server.version}")
+    contents = Contents()
+    wrong: tuple[str, ...] = ()
+    with _scratch(session, database, backup.id) as name:
+        try:
+            with _stored(session, backup.id, catalogue.DUMP, manifest.dump, partial(tell, "restored")) as dump:
+                contents = database.restore(session, dump, name)
+            wrong = _differences(manifest, contents)
+        except DamagedError as exc:
+            wrong = (exc.message,)
+    seconds = round(clock.monotonic() - start, 3)
+    proof = Proof(backup.id, utc(clock.now()), seconds, by, manifest.dump.sha256, dict(contents.rows), wrong)
+    session.store.put(catalogue.key(backup.id, catalogue.PROOF), proof.encoded())
+    return proof
+
+
+def _manifest(backup: Backup) -> Manifest:
+    if backup.manifest is None:
+        raise DamagedError(f"{backup.id}: {backup.damage or 'its manifest is gone'}")
+    return backup.manifest
+
+
+@contextmanager
+def _stored(
+    session: Session, backup: str, name: str, part: Part, tell: Callable[[int], None] = lambda _: None
+) -> Iterator[BinaryIO]:
+    """A stored object to read; after the block all of it has been hashed. Raises DamagedError."""
+    key, measured = catalogue.key(backup, name), Measured(tell)
+    with session.store.outgoing(key) as source:
+        if source is None:
+            raise DamagedError(f"{key} is not in the store")
+        tapped = Tapped(source, measured)
+        unreadable: DamagedError | None = None
+        try:
+            try:
+                yield tapped
+            except DamagedError as exc:
+                unreadable = exc
+            tapped.finish()
+        except OSError:
+            if tapped.error:
+                raise tapped.error from None
+            raise
+    if (measured.size, measured.sha256) != (part.size, part.sha256):
+        size = f"{measured.size} of {part.size} bytes" if measured.size != part.size else f"all {part.size} bytes"
+        raise DamagedError(f"{key} is not what was written: {size}, and another sha256") from unreadable
+    if unreadable:
+        raise unreadable
+
+
+@contextmanager
+def _scratch(session: Session, database: Database, backup: str) -> Iterator[str]:
+    name = f"{database.name[:30]}_drill_{backup.replace('-', '_').lower()}"
+    database.drop_scratch(session, name)
+    try:
+        yield name
+    except BaseException:
+        with suppress(DojoError):  # the next drill of this backup drops it
+            database.drop_scratch(session, name)
+        raise
+    database.drop_scratch(session, name)
+
+
+def _differences(manifest: Manifest, contents: Contents) -> tuple[str, ...]:
+    tables = sorted({*manifest.rows, *contents.rows})
+    wrong = [
+        f"{table}: {contents.rows.get(table, 'no such table')} of {manifest.rows.get(table, 0)} rows"
+        for table in tables
+        if contents.rows.get(table) != manifest.rows.get(table)
+    ]
+    more = [f"and {len(wrong) - SHOWN} more tables"] if len(wrong) > SHOWN else []
+    for what in ("constraints", "indexes"):
+        came, went = getattr(contents, what), getattr(manifest, what)
+        if came != went:
+            more.append(f"{came} of {went} {what}")
+    return (*wrong[:SHOWN], *more)
+
+
+def _major(version: str) -> int:
+    return int(version.partition(".")[0])

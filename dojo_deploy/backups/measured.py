@@ -1,0 +1,64 @@
+"""Counts and hashes what flows by."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import BinaryIO
+
+from dojo_deploy.errors import StoreError
+from dojo_deploy.streams import Sink
+
+CHUNK = 1 << 20
+
+
+class Measured:
+    """Size and sha256 of what went through `into`, or was read from a `Tapped`."""
+
+    def __init__(self, tell: Callable[[int], None] = lambda _: None) -> None:
+        self._hash = hashlib.sha256()
+        self._tell = tell
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def take(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+        self._tell(self.size)
+
+    def into(self, sink: Sink) -> Sink:
+        def take(data: bytes) -> None:
+            sink(data)
+            self.take(data)
+
+        return take
+
+
+class Tapped(io.RawIOBase, BinaryIO):
+    """`source`, measured as it is read. A reader in another thread knows of OSError only: `error` is what it was."""
+
+    def __init__(self, source: BinaryIO, measured: Measured) -> None:
+        self._source = source
+        self._measured = measured
+        self.error: StoreError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data = self._source.read(size)
+        except StoreError as exc:
+            self.error = exc
+            raise OSError(exc.message) from exc
+        self._measured.take(data)
+        return data
+
+    def finish(self) -> None:
+        """Reads what nobody asked for: programs stop before the end."""
+        while self.read(CHUNK):
+            pass

@@ -1,0 +1,79 @@
+"""The seam to a database, and what is known of one: its server, its contents, how long its backups are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from dojo_deploy.interfaces import Session
+    from dojo_deploy.streams import Sink
+
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Backups:
+    """Keys of `database.backups`. Durations in seconds.
+
+    Kept is the newest of each of so many days, ISO weeks and months (UTC) that have one.
+    """
+
+    daily: int = 7
+    weekly: int = 4
+    monthly: int = 12
+    at_least: int = 3  # whatever the others say
+    stale_after: float = 26 * HOUR  # a newest one that is older is an alarm
+    shrunk_below: float = 0.5  # of the median of those before it: an alarm
+    proven_within: float = 8 * 24 * HOUR  # a newest drill that is older is an alarm
+    within: float = 6 * HOUR  # for each pass over the whole database: dump, read, restore
+
+
+@dataclass(frozen=True)
+class Server:
+    """`identity` is the same for a cluster and its copies, and for no other; `size` is the database's, in bytes."""
+
+    identity: str
+    version: str
+    tools: str  # version of the programs that dump and restore
+    size: int
+    is_superuser: bool
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a database, or a dump of it, holds: counted in one snapshot."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)  # schema.table -> rows, exactly
+    constraints: int = 0
+    indexes: int = 0
+    migrations: tuple[Mapping[str, Any], ...] = ()  # rows of the migration tool's table
+
+
+class Database(Protocol):
+    """Runs the database's own programs on a host, over its kept connection.
+
+    Each call raises TransportError (LostError: how it ended is not known), or BackupError with what was said.
+    """
+
+    name: str
+    backups: Backups
+
+    def look(self, session: Session) -> Server:
+        """Raises RefusedError when the programs are not of the server's own major version."""
+
+    def dump(self, session: Session, into: Sink) -> Contents:
+        """A whole dump, and what it holds, in the very same snapshot. Returns only when the dump said it was well."""
+
+    def globals(self, session: Session, server: Server) -> bytes:
+        """Roles and their memberships, without passwords where they may not be read."""
+
+    def read_through(self, session: Session, dump: BinaryIO) -> None:
+        """Reads a dump to its end, as a restore would. Raises DamagedError."""
+
+    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
+        """Restores into a new, marked database called `name`, and counts. Raises DamagedError for a bad dump."""
+
+    def drop_scratch(self, session: Session, name: str) -> None:
+        """Removes what `restore` made, and nothing else. Repeatable."""

@@ -1,0 +1,145 @@
+"""Backups of the database: made, listed, read again, restored on trial, thinned out, watched."""
+
+from __future__ import annotations
+
+import json as json_
+from dataclasses import asdict
+from typing import Any
+
+from invoke import Context, Exit
+
+from dojo_deploy.tasks.flags import command, ended
+from dojo_deploy.tasks.throughput import progress
+
+FAILED, ALARM = 20, 30
+
+
+@command("inventory", "json")
+def create(context: Context, inventory: str = "", json: bool = False) -> None:
+    """Dump the database into the store, and read it back.
+
+    It counts from the moment its manifest is written, which is last.
+    """
+    from dojo_deploy import safekeeping
+
+    with ended(json=json), progress(quiet=json) as tell:
+        manifest = safekeeping.back_up(inventory or None, tell=tell)
+    if json:
+        _print(asdict(manifest))
+    else:
+        print(
+            f"{manifest.id}: {manifest.database}, {sum(manifest.rows.values()):,} rows in {len(manifest.rows)} tables, "
+            f"{_size(manifest.dump.size)}, read back, {manifest.seconds:.1f} s"
+        )
+
+
+@command("inventory", "json")
+def list(context: Context, inventory: str = "", json: bool = False) -> None:
+    """The backups there are, newest first."""
+    from dojo_deploy import safekeeping
+
+    with ended(json=json):
+        found = safekeeping.backups(inventory or None)
+    if json:
+        _print([asdict(backup) for backup in found.backups])
+        return
+    for backup in found.backups:
+        print(_row(backup))
+    if not found.backups:
+        print("no backup yet: invoke backup.create")
+    if found.leftovers:
+        print(f"{len(found.leftovers)} objects of unfinished backups: invoke backup.prune removes what is a day old")
+
+
+@command("inventory", "backup", "json")
+def verify(context: Context, backup: str = "", inventory: str = "", json: bool = False) -> None:
+    """Read and hash all of a backup again: ends 20 if it is damaged."""
+    from dojo_deploy import safekeeping
+
+    with ended(json=json), progress(quiet=json) as tell:
+        manifest = safekeeping.verify(inventory or None, backup=backup, tell=tell)
+    if json:
+        _print({"backup": manifest.id, "sha256": manifest.dump.sha256, "size": manifest.dump.size})
+    else:
+        print(f"{manifest.id}: all {manifest.dump.size:,} bytes are what was dumped")
+
+
+@command("inventory", "backup", "json")
+def drill(context: Context, backup: str = "", inventory: str = "", json: bool = False) -> None:
+    """Restore a backup on trial, count, and write the proof.
+
+    It is restored beside the live database, which stays as it is, and removed afterwards.
+    """
+    from dojo_deploy import safekeeping
+
+    with ended(json=json), progress(quiet=json) as tell:
+        proof = safekeeping.drill(inventory or None, backup=backup, tell=tell)
+    if json:
+        _print(asdict(proof))
+    elif not proof.wrong:
+        rows, tables = sum(proof.rows.values()), len(proof.rows)
+        print(f"{proof.backup}: proven, {rows:,} rows in {tables} tables came back in {proof.seconds:.1f} s")
+    if proof.wrong:
+        raise Exit("" if json else "\n  ".join((f"{proof.backup} does not come back:", *proof.wrong)), code=FAILED)
+
+
+@command("inventory", "confirm", "json")
+def prune(context: Context, confirm: bool = False, inventory: str = "", json: bool = False) -> None:
+    """Show which backups may go; with --confirm, remove them."""
+    from dojo_deploy import safekeeping
+
+    with ended(json=json):
+        pruned = safekeeping.prune(inventory or None, confirmed=confirm)
+    if json:
+        verdicts = [{"backup": verdict.backup.id, "kept_as": verdict.why} for verdict in pruned.verdicts]
+        _print({"verdicts": verdicts, "leftovers": pruned.leftovers, "done": pruned.done})
+        return
+    for verdict in pruned.verdicts:
+        print(f"{verdict.backup.id}  {'keep: ' + ', '.join(verdict.why) if verdict.why else 'goes'}")
+    for key in pruned.leftovers:
+        print(f"{key}  goes: never finished")
+    if (pruned.goes or pruned.leftovers) and not confirm:
+        print("nothing was removed; --confirm removes what goes")
+
+
+@command("inventory", "json")
+def status(context: Context, inventory: str = "", json: bool = False) -> None:
+    """Whether there is a backup to rely on: ends 30 if not.
+
+    An alarm is one that is older than 26 hours, far smaller than those before it, or never proven by a drill.
+    """
+    from dojo_deploy import safekeeping
+
+    with ended(json=json):
+        health = safekeeping.health(inventory or None)
+    if json:
+        newest, proven = (found and found.id for found in (health.newest, health.proven))
+        _print({"newest": newest, "proven": proven, "alarms": health.alarms})
+    else:
+        print(f"newest  {_row(health.newest) if health.newest else 'none'}")
+        print(f"proven  {_row(health.proven) if health.proven else 'none'}")
+        for text in health.alarms:
+            print(f"ALARM   {text}")
+    if health.alarms:
+        raise Exit(code=ALARM)
+
+
+def _print(value: Any) -> None:
+    print(json_.dumps(value, indent=2))
+
+
+def _row(backup: Any) -> str:
+    manifest, proof = backup.manifest, backup.proof
+    if manifest is None:
+        return f"{backup.id}  damaged: {backup.damage}"
+    state = "not proven yet" if not proof else f"proven {proof.at[:16]}Z" if not proof.wrong else "FAILED its drill"
+    rows = f"{sum(manifest.rows.values()):,} rows"
+    return f"{backup.id}  {_size(manifest.dump.size):>9}  {rows:>15}  {manifest.release or '-':<20} {state}"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
