@@ -66,7 +66,9 @@ def carry(
     for attempt in itertools.count():
         try:
             left = deadline - clock.monotonic()
-            _attempt(shell, job, artifact, story, at=utc(clock.now()), wait=left - SLACK / 2, within=left)
+            # A session that says nothing past all deadlines is frozen: what is left then is for another one.
+            within = left if attempt else left - SLACK / 2
+            _attempt(shell, job, artifact, story, at=utc(clock.now()), wait=left - SLACK / 2, within=within)
         except UnreachableError as exc:
             if lost is None or isinstance(exc, HostKeyError):
                 raise (exc if lost is None else _gave_up(shell, exc)) from exc
