@@ -55,7 +55,7 @@ def deploy(
         trail = EventTrail(session.clock, wishes.subscribers)
         if artifact:  # a build may take longer than anybody keeps an idle connection
             session.warm(host.name for host in session.inventory.select(limit))
-        release, path = built(session, trail, ref, artifact)
+        release, path = built(session, trail, ref, artifact, chosen)
         return conduct(
             session,
             chosen,
@@ -157,7 +157,7 @@ def plan(
         elif about(chosen) == "present":
             find = present
         else:
-            release = built(session, trail, ref, artifact)[0]
+            release = built(session, trail, ref, artifact, chosen)[0]
             find = lambda _: release  # noqa: E731
             platform = bool(str(release.platform))
         with threads(site_lanes(session)) as executor:

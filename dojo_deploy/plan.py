@@ -99,6 +99,8 @@ class Step:
     once: bool = False  # once per run, whatever the batches
     # An undo that is left out for a host that failed within `max_failures`; its gate is held before it, not after.
     brings_traffic: bool = False
+    # What to tell people when it fails and its last lines match: pattern -> text; `{name}` is that group of the match.
+    explains: tuple[tuple[str, str], ...] = ()
 
     @property
     def acts(self) -> bool:

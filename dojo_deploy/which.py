@@ -10,14 +10,24 @@ from dojo_deploy.engine.record import Record
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import OutputWritten, StageFinished, StageStarted
+from dojo_deploy.interfaces import Strategy
 from dojo_deploy.plan import CONTROLLER
 from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.session import OpenSession, work_folder
+from dojo_deploy.steps.database import Migrate, with_migrations
 from dojo_deploy.steps.releases import with_environment
 
 
-def built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> tuple[Release, Path]:
-    """The release and its artifact: built from `ref`, or CI's, where it is given."""
+def built(
+    session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path, strategy: Strategy
+) -> tuple[Release, Path]:
+    """The release and its artifact: built from `ref`, or CI's, where it is given; with its migrations, if any run."""
+    release, path = _built(session, trail, ref, artifact)
+    settings = getattr(strategy, "migrate", None)
+    return (with_migrations(release, path, settings) if isinstance(settings, Migrate) else release), path
+
+
+def _built(session: OpenSession, trail: EventTrail, ref: str, artifact: str | Path) -> tuple[Release, Path]:
     from dojo_deploy import builds
 
     site, clock = session.inventory, session.clock

@@ -10,7 +10,7 @@ from dojo_deploy.interfaces import Session
 from dojo_deploy.release import Observed, Placement
 
 WITHIN = 30.0
-SHOWN = 200  # characters of an answer
+SHOWN = 100_000  # characters of an answer
 LINE = '[ ! -f "$RELEASE_DIR/.dojo/env.sh" ] || . "$RELEASE_DIR/.dojo/env.sh"\ncd "$RELEASE_DIR" || exit 1\n'
 
 

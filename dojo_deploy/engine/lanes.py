@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -111,18 +112,27 @@ def _run_job(run: Run, stage: Stage, lane: Lane, group: tuple[Step, ...], *, clo
     """The first readings of the gate behind the group."""
     steps = tuple(job_step(step_id(stage, lane, step), step) for step in group)
     names = {job.id: step.name for job, step in zip(steps, group, strict=True)}
+    explains = {job.id: step.explains for job, step in zip(steps, group, strict=True)}
     sent = send_job(run, lane.host, steps, names, close=close, gate=group[-1].gate)
     for result in sent.results:
         if result.outcome == "failed":
-            raise _StepFailed(result.step, "failed", _why(result))
+            raise _StepFailed(result.step, "failed", _why(result, explains[result.step]))
         if result.outcome == "interrupted":
             raise _StepFailed(result.step, "unknown", "it began, never ended, and must not run twice: look at the host")
     return sent.readings
 
 
-def _why(result: StepResult) -> str:
+def _why(result: StepResult, explains: tuple[tuple[str, str], ...]) -> str:
     said = f"\n{result.tail}" if result.tail else ""
-    return f"exit status {result.status}{said}"
+    told = next((explained(match, text) for sign, text in explains if (match := re.search(sign, result.tail))), "")
+    return f"exit status {result.status}{f': {told}' if told else ''}{said}"
+
+
+def explained(match: re.Match[str], text: str) -> str:
+    """`text` with the match's groups in it."""
+    for name, value in match.groupdict().items():
+        text = text.replace(f"{{{name}}}", value or f"<{name}>")
+    return text
 
 
 def _run_action(run: Run, stage: Stage, lane: Lane, step: Step) -> None:

@@ -8,10 +8,10 @@ from dojo_deploy.migrations.tokens import Statement, statements
 
 # After these a statement begins, or a condition that says nothing.
 OPENING = ("begin", "then", "else", "loop")
-SKIPPED = frozenset(
-    "declare if elsif elseif end exception when while for foreach case raise perform return null exit continue get open "
-    "fetch close assert commit rollback".split()
-)
+SKIPPED = frozenset({
+    "declare", "if", "elsif", "elseif", "end", "exception", "when", "while", "for", "foreach", "case", "raise",
+    "perform", "return", "null", "exit", "continue", "get", "open", "fetch", "close", "assert", "commit", "rollback",
+})  # fmt: skip
 
 
 def inside(body: str, line: int) -> Iterator[Statement]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # From the mildest to the worst. `contract`, `data loss` and `unreadable` need a person's word before they may run.
-KINDS = ("expand", "blocking", "fails", "contract", "data loss", "unreadable")
+KINDS = ("unjudged", "blocking", "fails", "contract", "data loss", "unreadable")
 GRAVE = ("contract", "data loss", "unreadable")
 
 
@@ -28,8 +28,3 @@ class Schema:
     others: set[str] = field(default_factory=set)  # indexes, views, types, sequences, functions
     checks: dict[tuple[str, str], str] = field(default_factory=dict)  # table and constraint -> column that is not null
     proved: set[tuple[str, str]] = field(default_factory=set)  # table and column whose check was validated
-
-
-def worst(kinds: object) -> str:
-    """The gravest of some kinds; `expand` for none."""
-    return max((kind for kind in kinds), key=KINDS.index, default="expand")  # type: ignore[attr-defined]

@@ -10,10 +10,11 @@ from dojo_deploy.migrations.rows import deleting, truncating, updating
 from dojo_deploy.migrations.tables import alter_table
 from dojo_deploy.migrations.tokens import BROKEN, META, Statement
 
-HARMLESS = frozenset(
-    "insert select values table comment grant set reset show begin start commit end rollback savepoint release analyze "
-    "listen notify unlisten explain prepare deallocate discard checkpoint copy declare fetch close abort".split()
-)
+HARMLESS = frozenset({
+    "insert", "select", "values", "table", "comment", "grant", "set", "reset", "show", "begin", "start", "commit",
+    "end", "rollback", "savepoint", "release", "analyze", "listen", "notify", "unlisten", "explain", "prepare",
+    "deallocate", "discard", "checkpoint", "copy", "declare", "fetch", "close", "abort",
+})  # fmt: skip
 LATER = "drop it once no release that uses it can come back"
 
 
@@ -171,7 +172,7 @@ def _execute(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
         yield Flaw("unreadable", "EXECUTE of a text that is made when it runs", "the statements themselves")
 
 
-def _slow(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
+def _slow(cursor: Cursor, _: Schema) -> Iterator[Flaw]:
     verb, told = cursor.tokens[0].key, " ".join(token.text for token in cursor.tokens[:3])
     if verb == "vacuum" and not any(token.key == "full" for token in cursor.rest[:4]):
         return
@@ -181,7 +182,7 @@ def _slow(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
     yield Flaw("blocking", f"{told}: others wait until it has ended", hint)
 
 
-def _revoke(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
+def _revoke(_: Cursor, __: Schema) -> Iterator[Flaw]:
     yield Flaw("contract", "the old release may need the privilege that is taken away", LATER)
 
 

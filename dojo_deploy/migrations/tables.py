@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from dojo_deploy.migrations.cursor import Cursor, outer, parted, says
 from dojo_deploy.migrations.findings import Flaw, Schema
 from dojo_deploy.migrations.tokens import STRING, Statement
 
 # Functions whose value is fixed for a statement: PostgreSQL stores the one value and rewrites nothing.
-STABLE = frozenset(
-    "now current_timestamp current_date current_time localtimestamp localtime transaction_timestamp statement_timestamp "
-    "lower upper md5 coalesce nullif to_jsonb to_json jsonb_build_object jsonb_build_array json_build_object "
-    "json_build_array make_interval make_date to_timestamp to_date date_trunc current_setting row array greatest least "
-    "abs round floor ceil length concat".split()
-)
+STABLE = frozenset({
+    "now", "current_timestamp", "current_date", "current_time", "localtimestamp", "localtime",
+    "transaction_timestamp", "statement_timestamp", "lower", "upper", "md5", "coalesce", "nullif", "to_jsonb",
+    "to_json", "jsonb_build_object", "jsonb_build_array", "json_build_object", "json_build_array", "make_interval",
+    "make_date", "to_timestamp", "to_date", "date_trunc", "current_setting", "row", "array", "greatest", "least",
+    "abs", "round", "floor", "ceil", "length", "concat",
+})  # fmt: skip
 SERIAL = ("serial", "bigserial", "smallserial", "serial2", "serial4", "serial8")
 HARMLESS = (
     ("validate", "constraint"), ("set", "default"), ("set", "statistics"), ("set", "storage"), ("set", "("),
@@ -69,8 +71,8 @@ def _action(cursor: Cursor, table: str, schema: Schema) -> Iterator[Flaw]:
         cursor.take("column")
         yield from _alter_column(cursor, cursor.name(), table, schema)
     elif cursor.take("validate", "constraint"):
-        column = schema.checks.get((table, cursor.name()))
-        schema.proved |= {(table, column)} if column else set()
+        proved = schema.checks.get((table, cursor.name()))
+        schema.proved |= {(table, proved)} if proved else set()
     else:
         yield from _whole(cursor, table, schema)
 
@@ -88,8 +90,7 @@ def _add_column(cursor: Cursor, table: str, schema: Schema) -> Iterator[Flaw]:
     if says(rest, "not", "null") and not default and not is_made:
         yield Flaw(
             "contract",
-            f"{named} is NOT NULL without a DEFAULT: it fails on a table with rows, and every INSERT of the old release "
-            "fails",
+            f"{named} is NOT NULL without a DEFAULT: every INSERT of the old release fails, and so does this with rows",
             "add it with a DEFAULT, or nullable now and NOT NULL in a later release",
         )
     volatile = _volatile(default)
@@ -214,8 +215,8 @@ def _volatile(default: Statement) -> str:
     """The function in a default that PostgreSQL has to call for each row, or that nobody here knows."""
     until = next((n for n, token in enumerate(default) if token.key in ("references", "check", "constraint")), None)
     words = default[:until]
-    calls = [a.text for a, b in zip(words, words[1:], strict=False) if b.is_sign("(") and a.kind in ("word", "name")]
-    types = {b.text for a, b in zip(words, words[1:], strict=False) if a.is_sign("::")}
+    calls = [a.text for a, b in pairwise(words) if b.is_sign("(") and a.kind in ("word", "name")]
+    types = {b.text for a, b in pairwise(words) if a.is_sign("::")}
     return next((name for name in calls if name not in STABLE and name not in types), "")
 
 

@@ -1,34 +1,172 @@
-"""Migrations: once per run, before the first batch."""
+"""Migrations: once per run, before the first batch, and only those that the release which serves can live with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from dojo_deploy.command import Command
+from dojo_deploy.command import Command, quote
+from dojo_deploy.errors import ConfigError, RefusedError
+from dojo_deploy.migrations.commands import ALLOWED, forbidden
+from dojo_deploy.migrations.findings import GRAVE
+from dojo_deploy.migrations.folders import in_artifact
 from dojo_deploy.plan import OnHost, Step
-from dojo_deploy.release import Placement
+from dojo_deploy.release import Finding, Migration, Observed, Placement, Release
+from dojo_deploy.steps import migrated
+
+SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Migrate:
-    """Keys of `migrate:` in a strategy file. `deadline` in seconds; the whole process group is killed after it."""
+    """Keys of `migrate:` in a strategy file. `deadline` in seconds; the whole process group is killed after it.
+
+    `folder`: where the release has its migrations, if not in prisma/migrations, migrations or db/migrations. `applied`:
+    a line run where the application serves, with its environment, that prints the names of those which the database has
+    seen (before a name, `failed ` for one that stopped half-way); Prisma's are known without. Else those which came
+    with what serves now count as seen. `allow_contract`: also such as the release that serves cannot live with.
+    `lock_timeout` in seconds, by PGOPTIONS, which poolers and Prisma's own engine do not take; 0: the database's.
+    """
 
     run: str
     deadline: float = 600.0
+    folder: str = ""
+    applied: str = ""
+    allow_contract: bool = False
+    lock_timeout: float = 0.0
+
+    def __post_init__(self) -> None:
+        refuse_destructive(self.run)
+
+
+def refuse_destructive(line: str) -> None:
+    """Raises ConfigError for a line that resets a database, or rewrites it without a migration."""
+    if found := forbidden(line):
+        raise ConfigError(
+            f"{found} may reset the database or lose data",
+            key="run",
+            hint=f"npx --no-install prisma migrate deploy, or another of {', '.join(ALLOWED)}",
+        )
+
+
+def with_migrations(release: Release, artifact: Path, settings: Migrate) -> Release:
+    """The release with what its artifact says of its migrations.
+
+    Raises RefusedError when the line leads, over a script of the release, to a command that may lose data.
+    """
+    files, scripts = in_artifact(artifact, settings.folder)
+    if found := forbidden(settings.run, scripts):
+        raise RefusedError(f"{settings.run!r} would run {found}", hint="a script that runs `prisma migrate deploy`")
+    return replace(release, migrations=files)
+
+
+def questions(settings: Migrate | None) -> Mapping[str, str]:
+    """What is to be asked where the application serves, before the plan is made: name -> line."""
+    return migrated.questions(settings.run, settings.folder, settings.applied) if settings else {}
+
+
+def pending(release: Release, seen: Observed) -> tuple[Migration, ...]:
+    """Those of the release that have not run yet, in their order; all of them for a fleet that serves nothing."""
+    history = migrated.history(seen)
+    return tuple(migration for migration in release.migrations if not history.has(migration))
+
+
+def notes(settings: Migrate | None, release: Release, seen: Observed) -> tuple[str, ...]:
+    """What people should know of the pending migrations before they say yes.
+
+    Raises RefusedError for one that an earlier attempt left half-way, and, unless they are allowed, for such as the
+    release that serves cannot live with.
+    """
+    history = migrated.history(seen)
+    waiting = pending(release, seen)
+    if settings is None or not release.migrations:
+        return ()
+    if not history.source:
+        return (f"nothing serves yet, so nobody judged the migrations of the release: {len(waiting)}",)
+    if history.failed:
+        raise RefusedError(
+            f"the migration {history.failed[0]} failed half-way in an earlier run (P3009), and none runs before it is "
+            "resolved",
+            hint=f"mend what it left, then say how: {_resolve(history.failed[0])}",
+        )
+    grave = [(file, found) for file in waiting for found in file.findings if found.kind in GRAVE]
+    if grave and not settings.allow_contract:
+        raise RefusedError(
+            "\n".join(["the release that serves cannot live with what is pending:", *_told(grave)]),
+            hint="do it the safe way, or, with a fresh backup and when no older release has to come back: "
+            "--allow-contract",
+        )
+    mild = [(file, found) for file in waiting for found in file.findings if found.kind not in GRAVE]
+    changed = [file.name for file in release.migrations if file not in waiting and history.changed(file)]
+    unread = (f"the table of migrations was not read: {history.trouble}",) if history.trouble else ()
+    late = (f"changed after it had run, which changes nothing any more: {', '.join(changed)}",) if changed else ()
+    named = ", ".join(file.name for file in waiting)
+    counted = (f"pending by {history.source}: {named}",) if waiting else ()
+    return (*counted, *unread, *late, *_told(grave), *_told(mild))
 
 
 def migrate(place: Placement, settings: Migrate) -> Step:
     """Runs the migration tool in the new release, with the new release's environment.
 
-    It must only expand the schema: nothing undoes it, and the old release goes on running on it. Not idempotent to us:
-    after a crash in the middle it is never run a second time by itself.
+    Nothing undoes it. Not idempotent to us: after a crash in the middle it is never run a second time by itself. No
+    lock is taken in the database: the run's own keeps other runs away, and migration tools take one for themselves.
     """
+    options = f"-c lock_timeout={settings.lock_timeout * 1000:.0f}"
+    env = {**place.variables, **({"PGOPTIONS": options} if settings.lock_timeout else {})}
     line = f'. "$RELEASE_DIR/.dojo/env.sh" && cd "$RELEASE_DIR" && {settings.run}'
-    command = Command.shell(line, env=place.variables)
     return Step(
         "migrate",
-        OnHost((command,), idempotent=False),
+        OnHost((Command.shell(line, env=env),), idempotent=False),
         point_of_no_return=True,
         deadline=settings.deadline,
         once=True,
+        explains=_explained(place),
     )
+
+
+def _explained(place: Placement) -> tuple[tuple[str, str], ...]:
+    folder = quote(place.layout.release(place.release))
+    where = f"on {place.host.name}, in {folder}, after `. .dojo/env.sh`"
+    resolve, unnamed = f"{where}: {_resolve('{name}')}", f"{where}: {_resolve('NAME')}"
+    return (
+        (
+            r"P1002[\s\S]*advisory lock",
+            "another session, perhaps one that was killed, holds the lock of migrations (P1002); who: SELECT pid, state, "
+            "query_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'; end it "
+            "with pg_terminate_backend(pid), or wait, and deploy again. Nothing was migrated",
+        ),
+        (r"P1002", "the database was reached and gave no answer in time (P1002). Nothing was migrated: deploy again"),
+        (
+            r"P3009[\s\S]*?`(?P<name>[\w.-]+)` migration",
+            f"an earlier migration, {{name}}, failed half-way (P3009), and none runs before it is resolved: {resolve}",
+        ),
+        (r"P3009", f"an earlier migration failed half-way (P3009): `prisma migrate status` names it; {unnamed}"),
+        (
+            r"P3018[\s\S]*?Migration name: (?P<name>[\w.-]+)",
+            f"the migration {{name}} failed half-way (P3018); mend what it left, then {resolve}",
+        ),
+        (r"P3018", f"a migration failed half-way (P3018): `prisma migrate status` names it; {unnamed}"),
+        (
+            r"canceling statement due to lock timeout",
+            "a table was locked for longer than lock_timeout: who holds it is in pg_stat_activity; deploy again",
+        ),
+        (
+            r"killed at its deadline",
+            "killed at its deadline; the database server may go on with its last statement for a while: look into "
+            "pg_stat_activity before the next attempt",
+        ),
+    )
+
+
+def _resolve(name: str) -> str:
+    say = "npx --no-install prisma migrate resolve"
+    return f"`{say} --rolled-back {name}` (it shall run again) or `{say} --applied {name}` (finished by hand)"
+
+
+def _told(found: list[tuple[Migration, Finding]]) -> list[str]:
+    rows = [
+        f"{file.name}:{one.line}: {one.kind}: {one.reason}{f' → {one.instead}' if one.instead else ''}"
+        for file, one in found
+    ]
+    return [*rows[:SHOWN], *([f"… and {len(rows) - SHOWN} more: invoke db.lint"] if len(rows) > SHOWN else [])]

@@ -10,6 +10,7 @@ from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, RunFailedError
 from dojo_deploy.plan import CONTROLLER, Action, Lane, OnHost, Stage, Step
 from dojo_deploy.release import Placement
+from dojo_deploy.steps.database import refuse_destructive
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
@@ -44,6 +45,7 @@ class Hook:
         for value, allowed in ((self.phase, PHASES), (self.when, MOMENTS), (self.on, PLACES)):
             if value not in allowed:
                 raise ConfigError(f"a hook has no {value!r}", hint=f"one of: {', '.join(allowed)}")
+        refuse_destructive(self.run)
 
 
 @dataclass(frozen=True)

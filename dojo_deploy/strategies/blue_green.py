@@ -60,7 +60,8 @@ class BlueGreen:
     @property
     def asks(self) -> Mapping[str, str]:
         """What is to be asked on the first host before the plan is made: name -> line."""
-        return {FACT: self.connections.ask} if self.connections.ask else {}
+        connections = {FACT: self.connections.ask} if self.connections.ask else {}
+        return {**connections, **database.questions(self.migrate)}
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError: who serves is not certain, a host cannot take it, or there are too few connections."""
@@ -77,7 +78,7 @@ class BlueGreen:
             release,
             tuple(self._stages(site, release, seen, new, live)),
             slot=slot,
-            notes=(*_gives_up(seen, slot), *seen.warnings),
+            notes=(*_gives_up(seen, slot), *seen.warnings, *database.notes(self.migrate, release, seen)),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, new),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,8 +56,14 @@ class Rolling:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{getattr(self, name)!r} is not possible", key=name, hint=" or ".join(allowed))
 
+    @property
+    def asks(self) -> Mapping[str, str]:
+        """What is to be asked on the first host before the plan is made: name -> line."""
+        return database.questions(self.migrate)
+
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
-        """Raises RefusedError for a missing shared file, a foreign platform, too little room, or a batch too large."""
+        """Raises RefusedError for a missing shared file, a foreign platform, too little room, a batch too large, or a
+        migration that the release which serves cannot live with."""
         hosts = site.select(self.limit, slot=seen.live)
         if self.order == "unhealthy-first":
             hosts = unhealthy_first(hosts, seen, seen.live)
@@ -105,7 +112,7 @@ class Rolling:
                 *hooks.stages(self.hooks, "run", "after", places),
             ),
             slot=seen.live,
-            notes=rollout.notes(self.batches),
+            notes=(*rollout.notes(self.batches), *database.notes(self.migrate, release, seen)),
             max_failures=share_of(self.max_failures, len(places)),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,

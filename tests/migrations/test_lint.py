@@ -29,7 +29,7 @@ GROWS = (
     "UPDATE cards SET rarity = 'rare' WHERE id < 100",
     "WITH a AS (SELECT 1) SELECT * FROM a FOR UPDATE",
     "CREATE FUNCTION f() RETURNS trigger AS $x$ BEGIN DELETE FROM cards; RETURN NEW; END $x$ LANGUAGE plpgsql",
-    "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC DELETE FROM cards; SELECT CASE WHEN true THEN 1 END; END",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC DELETE FROM a; SELECT CASE WHEN true THEN 1 END; END",
     "COMMENT ON TABLE cards IS 'DROP TABLE cards; TRUNCATE cards'",
     "VACUUM cards",
     "GRANT SELECT ON cards TO app",
@@ -67,12 +67,13 @@ BREAKS = (
     "ALTER TYPE kind RENAME VALUE 'a' TO 'b'",
     "ALTER VIEW v RENAME TO w",
     'DROP INDEX "User_email_key"',
-    "DROP VIEW v", "DROP TYPE kind", "DROP FUNCTION f(int)", "DROP MATERIALIZED VIEW v", "REVOKE SELECT ON cards FROM app",
-    "ALTER SYSTEM SET work_mem = '1GB'", "FROBNICATE cards",
+    "DROP VIEW v", "DROP TYPE kind", "DROP FUNCTION f(int)", "DROP MATERIALIZED VIEW v",
+    "REVOKE SELECT ON cards FROM app", "ALTER SYSTEM SET work_mem = '1GB'", "FROBNICATE cards",
 )  # fmt: skip
 LOSES = (
     "DROP TABLE cards", "drop table if exists old, cards cascade", "DROP SCHEMA s CASCADE",
-    "ALTER TABLE cards DROP COLUMN name", "ALTER TABLE cards DROP name", 'ALTER TABLE "Card" DROP COLUMN IF EXISTS "name"',
+    "ALTER TABLE cards DROP COLUMN name", "ALTER TABLE cards DROP name",
+    'ALTER TABLE "Card" DROP COLUMN IF EXISTS "name"',
     "TRUNCATE cards", "TRUNCATE TABLE ONLY cards CASCADE",
     "DELETE FROM cards", "DELETE FROM cards WHERE id = 1", "UPDATE cards SET name = ''",
     "UPDATE cards SET name = '' WHERE true", "UPDATE cards SET name = (SELECT name FROM decks WHERE id = 1)",
@@ -113,7 +114,7 @@ def test_lines_are_those_of_the_statement_and_of_the_action() -> None:
     ]
 
 
-def test_what_the_same_files_made_may_be_changed() -> None:
+def test_what_a_file_has_made_it_may_change_and_the_next_one_may_not() -> None:
     made = "CREATE TABLE decks (id int); ALTER TABLE cards ADD COLUMN rank int;"
     used = """
         CREATE INDEX i ON decks (id); ALTER TABLE decks RENAME id TO number; DROP TABLE decks;
@@ -121,9 +122,8 @@ def test_what_the_same_files_made_may_be_changed() -> None:
     """
 
     assert lint(made) == ()
-    assert [finding.kind for finding in lint(used)].count("data loss") == 3
-    assert [finding.kind for finding in lint_all([made, used])[1]] == ["blocking"]
-    assert {finding.kind for finding in lint_all([f"{made}{used}", "DROP TABLE cards"])[1]} == {"data loss"}
+    assert [finding.kind for finding in lint(made + used)] == ["blocking"]
+    assert [finding.kind for finding in lint_all([made, used])[1]].count("data loss") == 3
 
 
 def test_a_table_that_may_have_been_there_is_not_new() -> None:
@@ -182,7 +182,7 @@ def dollars(text: str) -> str:
     return f"$q${text.replace('$q$', '')}$q$" if not text.endswith("$q") else f"$q${text} $q$"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([string, escaped, dollars]), NOISE), max_size=4), NOISE)
 def test_no_text_in_quotes_or_comments_hides_or_makes_a_statement(texts: list[tuple[object, str]], noise: str) -> None:
     shown = ", ".join(quote(text) for quote, text in texts)  # type: ignore[operator]
@@ -192,7 +192,7 @@ def test_no_text_in_quotes_or_comments_hides_or_makes_a_statement(texts: list[tu
     assert [(finding.kind, finding.line) for finding in lint(sql)] == [("data loss", sql.count("\n") + 1)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from([sql for sql, _ in CASES if sql not in UNREADABLE]), min_size=1, max_size=5), st.data())
 def test_layout_and_letters_change_nothing(parts: list[str], data: st.DataObject) -> None:
     plain = ";\n".join(parts)
@@ -202,7 +202,7 @@ def test_layout_and_letters_change_nothing(parts: list[str], data: st.DataObject
     assert [finding.kind for finding in lint(spread)] == [finding.kind for finding in lint(plain)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(st.text(max_size=200), st.lists(st.sampled_from(" ".join(sql for sql, _ in CASES).split())).map(" ".join))
 )
