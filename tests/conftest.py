@@ -16,6 +16,14 @@ from tests.sshd import Server, any_server
 MAY_SKIP = "mount"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, a file's tests share one process and its servers; those of the Debian bed, one bed."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            folder = item.path.parent.name
+            item.add_marker(pytest.mark.xdist_group("system" if folder == "system" else item.path.name + folder))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With DOJO_REQUIRE_SYSTEM what a test would be skipped for the want of has to be there."""
