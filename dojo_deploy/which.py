@@ -97,4 +97,7 @@ def _newest(seen: Observed, hosts: Iterable[str]) -> str:
     """Of what `hosts` run, the release that the record took up last: that one is left."""
     rank = {known.id: number for number, known in enumerate(seen.known)}
     running = {current for host in hosts if host in seen.hosts and (current := seen.current(host))}
+    if not running and seen.standby:  # the live colour's hosts are lost: the record's word
+        newest = seen.last_good(other_than="")
+        return newest.id if newest else ""
     return max(running, key=lambda release: rank.get(release, -1), default="")

@@ -14,6 +14,7 @@ from dojo_deploy.release import HostSeen, Known, Observed, Release, Standby
 from dojo_deploy.steps.connections import Connections
 from dojo_deploy.steps.hooks import OnController
 from dojo_deploy.strategies import BlueGreen, Hook, Migrate, Retire, Rollback, Rolling, Smoke, Workers
+from dojo_deploy.which import earlier
 from tests.sites import NEW, OLD, fleet, site
 
 BOTH = ("web1", "web2")
@@ -404,8 +405,9 @@ def test_a_colour_whose_hosts_are_lost_is_left_all_the_same() -> None:
         standby=Standby("blue", OLD.id, "2026-02-02T00:00:00Z"),
     )
 
-    plan = Rollback().plan(inventory, OLD, lost)
+    plan = Rollback().plan(inventory, earlier(lost, "", ["web1", "web2"]), lost)
 
+    assert plan.release.id == OLD.id
     assert {host for lanes in stages(plan).values() for host in lanes} == {"web1", "controller"}
     assert "web2 cannot be asked: queue workers there are not ended" in plan.notes
     assert plan.standby == Standby("green", NEW.id)
