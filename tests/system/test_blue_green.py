@@ -32,15 +32,8 @@ def test_debians_nginx_switches_there_and_back_without_a_lost_request(bed: Bed) 
     assert bed.troubles(before) == [] and bed.live == blue
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        pytest.param("prepare", marks=soak),
-        "start",
-        pytest.param("end workers", marks=soak),
-        pytest.param("begin workers", marks=soak),
-    ],
-)
+@soak
+@pytest.mark.parametrize("stage", ["prepare", "start", "end workers", "begin workers"])
 def test_a_host_cut_off_within_a_step_leaves_all_users_on_the_old_colour(bed: Bed, stage: str) -> None:
     before, host = bed.serving(), bed.machines["web2"]
 

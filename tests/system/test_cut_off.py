@@ -16,7 +16,7 @@ from tests.system.story import OTHER, Story, at, counting, deploying, within
 soak = pytest.mark.soak
 
 
-@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), pytest.param("frozen", marks=soak), "killed"])
+@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), "frozen", "killed"])
 def test_a_host_that_cannot_be_reached_before_the_run_is_named_and_nothing_is_changed(bed: Bed, fault: str) -> None:
     before = bed.serving()
     host = bed.machines["web2"]
@@ -84,6 +84,7 @@ def test_a_step_whose_sshd_is_killed_runs_once_and_its_end_is_known(bed: Bed, re
     assert bed.troubles(OTHER[before]) == []
 
 
+@soak
 def test_a_host_that_freezes_for_a_while_within_a_step_delays_the_run_and_no_more(bed: Bed) -> None:
     before = bed.serving()
     host = bed.machines["web2"]
