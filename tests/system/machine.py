@@ -157,13 +157,16 @@ exec env --ignore-signal=CHLD sleep infinity
     @property
     def init(self) -> int:
         """Its process 1, as seen from outside."""
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        assert text, self.said
-        return int(text[0])
+        assert self._children, self.said
+        return int(self._children[0])
 
     def has_started(self) -> bool:
         assert self.is_up, self.said
-        return Path(f"/proc/{self.init}/root/run/started").exists()
+        return bool(self._children) and Path(f"/proc/{self.init}/root/run/started").exists()
+
+    @property
+    def _children(self) -> list[str]:
+        return Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
 
     def run(self, line: str, *, user: str = "") -> str:
         """A shell line on the host, past its network: what somebody at its console would do."""
