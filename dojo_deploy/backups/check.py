@@ -96,7 +96,7 @@ def _stored(
 
 @contextmanager
 def _scratch(session: Session, database: Database, backup: str) -> Iterator[str]:
-    name = f"{database.name[:30]}_drill_{backup.replace('-', '_').lower()}"
+    name = f"dojo_drill_{backup.replace('-', '_').lower()}"
     database.drop_scratch(session, name)
     try:
         yield name

@@ -59,8 +59,8 @@ def create(session: Session, database: Database, *, by: str, release: str, tell:
         read_back(session, database, manifest, tell=tell)
         return _published(session, manifest, clock.monotonic() - start)
     except BaseException:
-        for part in (catalogue.DUMP, catalogue.GLOBALS):
-            with suppress(StoreError):
+        with suppress(StoreError):  # what cannot be removed now is what `prune` finds; the manifest goes first
+            for part in (catalogue.MANIFEST, catalogue.DUMP, catalogue.GLOBALS):
                 session.store.delete(catalogue.key(backup, part))
         raise
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 PROLOGUE = r"""
 umask 077
-LC_ALL=C; PGCLIENTENCODING=UTF8; export LC_ALL PGCLIENTENCODING
+LC_ALL=C; PGCLIENTENCODING=UTF8; export LC_ALL PGCLIENTENCODING PGDATABASE
 IFS= read -r PGPASSWORD
 if [ "$PGPASSWORD" ]; then export PGPASSWORD; else unset PGPASSWORD; fi
 [ -z "$DOJO_BIN" ] || PATH=$DOJO_BIN:$PATH
 mark=$1; shift
 printf '%s\n' "$mark"
 tell() { printf '\n%s %s\n%s' "$mark" "$1" "$2"; }
+# As a variable: a name given by -d may be read as a whole connection string.
 sql() { psql -X -q -A -t -w -v ON_ERROR_STOP=1 -v migrations="$DOJO_MIGRATIONS" "$@"; }
 """
 
@@ -23,7 +24,8 @@ ASK = (
     PROLOGUE
     + r"""
 exec 3>&1
-said=$(sql -d "$1" 2>&1 >&3)
+PGDATABASE=$1
+said=$(sql 2>&1 >&3)
 tell $? "$said"
 """
 )
@@ -37,7 +39,7 @@ exec 3>&1
 dump='timeout -k 10 "$DOJO_SECONDS" pg_dump -Fc --snapshot="$SNAPSHOT" --lock-wait-timeout="$DOJO_LOCK_MS" \
   --no-password $DOJO_COMPRESS </dev/null >&3'
 export dump
-said=$(sql -d "$PGDATABASE" 2>&1 <<'SQL'
+said=$(sql 2>&1 <<'SQL'
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT set_config(name, CASE name WHEN 'row_security' THEN 'off' ELSE '0' END, true) AS quiet FROM pg_settings
  WHERE name IN ('row_security', 'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')

@@ -78,7 +78,7 @@ def abandon(place: Place, *, now: float) -> None:
 
 
 class _Upload:
-    """Nothing can be seen of it before `finish`; `abort` leaves nothing behind."""
+    """Nothing can be seen of it before `finish`; `abort` leaves nothing behind. The key is a new one."""
 
     def __init__(self, place: Place, extra: dict[str, str]) -> None:
         self._place = place
@@ -86,10 +86,12 @@ class _Upload:
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="part")
         self._sent: list[Future[str]] = []
         self._buffer = bytearray()
+        self._size = 0
 
     def write(self, data: bytes) -> None:
         """Waits while as many parts are under way as there are lanes. Raises what a part failed with."""
         self._buffer += data
+        self._size += len(data)
         while len(self._buffer) >= (size := PART * (1 + len(self._sent) // GROWS)):
             self._send(bytes(memoryview(self._buffer)[:size]))
             del self._buffer[:size]
@@ -98,14 +100,26 @@ class _Upload:
         if self._buffer or not self._sent:
             self._send(bytes(self._buffer))
         parts = [{"PartNumber": number, "ETag": part.result()} for number, part in enumerate(self._sent, 1)]
-        self._place.client.complete_multipart_upload(
-            **self._place.words, UploadId=self._id, MultipartUpload={"Parts": parts}
-        )
         self._pool.shutdown()
+        try:
+            with self._place.told("uploaded"):
+                self._place.client.complete_multipart_upload(
+                    **self._place.words, UploadId=self._id, MultipartUpload={"Parts": parts}
+                )
+        except StoreError:
+            # The answer may have been lost after the commit: then there is no upload any more, but an object.
+            if self._is_there():
+                return
+            raise
 
     def abort(self) -> None:
         self._pool.shutdown(cancel_futures=True)
         self._place.client.abort_multipart_upload(**self._place.words, UploadId=self._id)
+
+    def _is_there(self) -> bool:
+        with suppress(StoreError), self._place.told("found"):
+            return bool(self._place.client.head_object(**self._place.words)["ContentLength"] == self._size)
+        return False
 
     def _send(self, data: bytes) -> None:
         if len(self._sent) >= LANES:

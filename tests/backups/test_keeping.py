@@ -1,0 +1,139 @@
+"""Which backups are kept, and what is an alarm: no store, no database."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dojo_deploy.backups import alarm, retention
+from dojo_deploy.backups.catalogue import Backup, Catalogue, began, new_id
+from dojo_deploy.backups.manifest import Manifest, Part, Proof
+from dojo_deploy.clock import utc
+from dojo_deploy.database import Backups
+from dojo_deploy.errors import DamagedError, RefusedError
+
+NOW = 1_795_000_000.0  # 2026-11-18 08:26:40 UTC
+HOUR, DAY = 3600.0, 86400.0
+
+
+def backup(age: float, *, size: int = 1000, proven: bool = False, wrong: tuple[str, ...] = ()) -> Backup:
+    name = new_id(NOW - age)
+    manifest = Manifest(name, "shop", "7", "18.4", "18.4", utc(NOW - age), 1.0, "me", dump=Part(size, "ab"))
+    proof = Proof(name, utc(NOW - age + 60), 1.0, "me", "ab", wrong=wrong) if proven or wrong else None
+    return Backup(name, manifest, proof)
+
+
+def kept(*backups: Backup, **settings: int) -> list[Backup]:
+    return [verdict.backup for verdict in retention.judge(backups, Backups(**settings)) if verdict.why]  # type: ignore[arg-type]
+
+
+def test_a_year_of_nights_leaves_days_weeks_and_months() -> None:
+    nights = [backup(number * DAY) for number in range(400)]
+    left = kept(*nights)
+    assert left[:7] == nights[:7]
+    assert len(left) <= 7 + 4 + 12
+    months = {time.strftime("%Y-%m", time.gmtime(each.began)) for each in left}
+    assert len(months) == 12
+
+
+def test_of_one_day_the_newest_is_kept() -> None:
+    hourly = [backup(number * HOUR) for number in range(6)]
+    assert kept(*hourly, at_least=1) == [hourly[0]]
+    assert kept(*hourly) == hourly[:3]
+
+
+def test_the_last_proven_one_is_kept_whatever_its_age() -> None:
+    nights = [backup(number * DAY, proven=number in (3000, 3100)) for number in (*range(20), 3000, 3100)]
+    left = kept(*nights, weekly=2, monthly=1)
+    assert nights[20] in left
+    assert nights[21] not in left
+
+
+def test_a_failed_drill_does_not_make_a_backup_the_proven_one() -> None:
+    old = [backup(0), backup(5000 * DAY, wrong=("cards: 0 of 5 rows",)), backup(5001 * DAY, proven=True)]
+    assert old[2] in kept(*old, at_least=1, daily=1, weekly=0, monthly=0)
+    assert old[1] not in kept(*old, at_least=1, daily=1, weekly=0, monthly=0)
+
+
+def test_a_damaged_one_is_left_to_people_and_stands_in_for_none() -> None:
+    damaged = Backup(new_id(NOW), None, damage="half")
+    whole = backup(HOUR)
+    assert kept(damaged, whole, at_least=1, daily=1, weekly=0, monthly=0) == [damaged, whole]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3000), st.booleans()), max_size=40, unique_by=lambda each: each[0]),
+    st.integers(0, 9),
+    st.integers(0, 5),
+    st.integers(0, 14),
+    st.integers(0, 6),
+)
+def test_pruning_never_takes_the_newest_the_last_proven_or_too_many(
+    ages: list[tuple[int, bool]], daily: int, weekly: int, monthly: int, at_least: int
+) -> None:
+    backups = [backup(age * 6 * HOUR, proven=proven) for age, proven in sorted(ages)]
+    left = kept(*backups, daily=daily, weekly=weekly, monthly=monthly, at_least=at_least)
+    assert left[: max(1, at_least)] == backups[: max(1, at_least)]
+    assert [each for each in left if each.is_proven][:1] == [each for each in backups if each.is_proven][:1]
+    assert len(left) <= max(1, at_least) + daily + weekly + monthly + 1
+    assert kept(*left, daily=daily, weekly=weekly, monthly=monthly, at_least=at_least) == left
+
+
+def alarms(*backups: Backup) -> str:
+    return "; ".join(alarm.alarms(backups, Backups(), now=NOW))
+
+
+def test_all_is_well_with_a_young_proven_backup_of_the_usual_size() -> None:
+    assert alarms(*(backup(number * DAY + HOUR, proven=number == 2) for number in range(9))) == ""
+
+
+@pytest.mark.parametrize(
+    ("backups", "said"),
+    [
+        ((), "there is no backup"),
+        ((backup(25.9 * HOUR),), "no backup was ever proven"),
+        ((backup(27 * HOUR, proven=True),), "27 hours old, not 26"),
+        ((backup(HOUR, size=499, proven=True), *(backup(n * DAY) for n in range(1, 5))), "has 499 bytes"),
+        ((backup(HOUR), backup(9 * DAY, proven=True)), "passed was 9 days ago"),
+        ((backup(HOUR), backup(DAY, wrong=("cards: 4 of 5 rows",))), "failed: cards: 4 of 5 rows"),
+        ((backup(HOUR, proven=True), Backup(new_id(NOW - DAY), None, damage="half")), "damaged: half"),
+        ((Backup(new_id(NOW), None, damage="half"),), "there is no backup"),
+    ],
+)
+def test_an_alarm_says_what_is_wrong(backups: tuple[Backup, ...], said: str) -> None:
+    assert said in alarms(*backups)
+
+
+def test_half_the_size_is_no_alarm_and_a_stray_giant_is_no_measure() -> None:
+    assert alarms(backup(HOUR, size=500, proven=True), backup(DAY), backup(2 * DAY), backup(3 * DAY, size=10**9)) == ""
+
+
+def test_ids_are_in_order_of_time_and_never_the_same() -> None:
+    assert began(new_id(NOW)) == NOW
+    assert new_id(NOW) != new_id(NOW)
+    assert new_id(NOW) < new_id(NOW + 1)
+
+
+def test_a_backup_is_found_by_the_beginning_of_its_id() -> None:
+    newest, older = backup(0), backup(DAY)
+    catalogue = Catalogue((newest, older))
+    assert catalogue.find("") == newest
+    assert catalogue.find(older.id[:10]) == older
+    for wrong in ("2", "9"):
+        with pytest.raises(RefusedError, match=f"backup {wrong}"):
+            catalogue.find(wrong)
+    with pytest.raises(RefusedError, match=r"backup\.create"):
+        Catalogue().find("")
+
+
+def test_a_manifest_survives_the_store_and_half_of_one_is_damage() -> None:
+    manifest = backup(0).manifest
+    assert manifest
+    assert Manifest.decoded(manifest.encoded()) == manifest
+    for data in (manifest.encoded()[:-9], b"{}", b"[]", b"\xff"):
+        with pytest.raises(DamagedError):
+            Manifest.decoded(data)
