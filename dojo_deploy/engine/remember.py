@@ -30,7 +30,7 @@ def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
 def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redactor) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
-    if run.plan.strategy == "restart":
+    if run.plan.strategy in ("restart", "migrate"):
         return
     if run.plan.retires:
         if verdict == "done":

@@ -8,7 +8,7 @@ import posixpath
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dojo_deploy.errors import ConfigError, RefusedError
@@ -58,8 +58,14 @@ def in_artifact(artifact: Path, folder: str = "") -> tuple[tuple[Migration, ...]
                     texts[name] = content
     except (tarfile.TarError, EOFError, zlib.error, OSError) as exc:
         raise RefusedError(f"{artifact} is not a whole .tar.gz: {exc}") from exc
-    place = next((place for place in places if any(name.startswith(f"{place}/") for name in texts)), "")
-    return _judged({name: texts[name] for name in sorted(texts) if name.startswith(f"{place}/")}), scripts
+    return _judged({name: texts[name] for name in of_one_place(texts, places)}), scripts
+
+
+def of_one_place(names: Iterable[str], places: tuple[str, ...] = PLACES) -> tuple[str, ...]:
+    """The migrations among some files, in the order in which they run: those of the first place that has any."""
+    files = sorted(name for name in names if _counts(name))
+    place = next((place for place in places if any(name.startswith(f"{place}/") for name in files)), "")
+    return tuple(name for name in files if not place or name.startswith(f"{place}/"))
 
 
 def known_as(name: str) -> frozenset[str]:

@@ -84,12 +84,7 @@ def notes(settings: Migrate | None, release: Release, seen: Observed) -> tuple[s
         return ()
     if not history.source:
         return (f"nothing serves yet, so nobody judged the migrations of the release: {len(waiting)}",)
-    if history.failed:
-        raise RefusedError(
-            f"the migration {history.failed[0]} failed half-way in an earlier run (P3009), and none runs before it is "
-            "resolved",
-            hint=f"mend what it left, then say how: {_resolve(history.failed[0])}",
-        )
+    refuse_unresolved(seen)
     grave = [(file, found) for file in waiting for found in file.findings if found.kind in GRAVE]
     if grave and not settings.allow_contract:
         raise RefusedError(
@@ -104,6 +99,16 @@ def notes(settings: Migrate | None, release: Release, seen: Observed) -> tuple[s
     named = ", ".join(file.name for file in waiting)
     counted = (f"pending by {history.source}: {named}",) if waiting else ()
     return (*counted, *unread, *late, *_told(grave), *_told(mild))
+
+
+def refuse_unresolved(seen: Observed) -> None:
+    """Raises RefusedError for a migration that an earlier run left half-way."""
+    failed = migrated.history(seen).failed
+    if failed:
+        raise RefusedError(
+            f"the migration {failed[0]} failed half-way in an earlier run (P3009), and none runs before it is resolved",
+            hint=f"mend what it left, then say how: {_resolve(failed[0])}",
+        )
 
 
 def migrate(place: Placement, settings: Migrate) -> Step:
@@ -132,8 +137,8 @@ def _explained(place: Placement) -> tuple[tuple[str, str], ...]:
     return (
         (
             r"P1002[\s\S]*advisory lock",
-            "another session, perhaps one that was killed, holds the lock of migrations (P1002); who: SELECT pid, state, "
-            "query_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'; end it "
+            "another session, perhaps one that was killed, holds the lock of migrations (P1002); who: SELECT pid, "
+            "state, query_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'; end it "
             "with pg_terminate_backend(pid), or wait, and deploy again. Nothing was migrated",
         ),
         (r"P1002", "the database was reached and gave no answer in time (P1002). Nothing was migrated: deploy again"),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dojo_deploy.command import quote
-from dojo_deploy.migrations.folders import PLACES, known_as
+from dojo_deploy.migrations.folders import PLACES, known_as, of_one_place
 from dojo_deploy.release import Migration, Observed
 
 SERVING, APPLIED = "migrations it has", "migrations applied"  # names of the answers
@@ -69,7 +69,8 @@ def history(seen: Observed) -> History:
     if SERVING not in seen.facts:
         return History()
     lines = [line.split(None, 1) for line in seen.facts[SERVING].splitlines()]
-    serving = {posixpath.normpath(words[1]): words[0] for words in lines if len(words) == 2}
+    files = {posixpath.normpath(words[1]): words[0] for words in lines if len(words) == 2}
+    serving = {name: files[name] for name in of_one_place(files)}
     told = seen.facts.get(APPLIED)
     if told is None:
         return History(serving=serving)
@@ -78,3 +79,16 @@ def history(seen: Observed) -> History:
     names = [line.strip() for line in told.splitlines() if line.strip()]
     failed = tuple(name.removeprefix("failed ") for name in names if name.startswith("failed "))
     return History(frozenset(name for name in names if not name.startswith("failed ")), failed, serving)
+
+
+def states(history: History) -> Mapping[str, str]:
+    """Migration -> applied, pending, failed, or foreign: seen by the database, and unknown to what serves."""
+    files = {name: known_as(name) for name in history.serving or {}}
+    found = {}
+    for name, names in files.items():
+        seen = history.applied is None or bool(names & history.applied)
+        found[name] = "failed" if names & set(history.failed) else "applied" if seen else "pending"
+    own: frozenset[str] = frozenset().union(*files.values())
+    foreign = dict.fromkeys(sorted((history.applied or frozenset()) - own), "foreign")
+    lost = dict.fromkeys((name for name in history.failed if name not in own), "failed")
+    return {**found, **foreign, **lost}

@@ -21,6 +21,7 @@ KINDS = {
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
     "retire": "dojo_deploy.strategies.retire:Retire",
     "restart": "dojo_deploy.strategies.restart:Restart",
+    "migrate": "dojo_deploy.strategies.migrating:Migrating",
 }
 
 __all__ = [

@@ -2,13 +2,14 @@
 
 changes   deploy, rollback, restart, retire, resume, abort
 reports   status, releases, history, report
+db        db.lint, db.status, db.migrate
 backup    backup.create, backup.list, backup.verify, backup.drill, backup.prune, backup.status
 sandbox   sandbox.up, sandbox.status, sandbox.down
 """
 
 from invoke import Collection
 
-from dojo_deploy.tasks import backup, changes, reports, sandbox
+from dojo_deploy.tasks import backup, changes, db, reports, sandbox
 
 namespace = Collection(
     changes.deploy,
@@ -21,6 +22,7 @@ namespace = Collection(
     reports.releases,
     reports.history,
     reports.report,
+    db=Collection.from_module(db),
     backup=Collection.from_module(backup),
     sandbox=Collection.from_module(sandbox),
 )

@@ -26,6 +26,7 @@ Run = Callable[["Inventory", "Wishes"], "Result"]
     "ref",
     "artifact",
     "limit",
+    "allow_contract",
     "dry_run",
     "set",
     "probe",
@@ -42,6 +43,7 @@ def deploy(
     ref: str = "",
     artifact: str = "",
     limit: str = "",
+    allow_contract: bool = False,
     dry_run: bool = False,
     set: Any = None,
     probe: bool = False,
@@ -57,12 +59,12 @@ def deploy(
     """
     from dojo_deploy import app
 
-    values = overrides(set or [])
+    values = {**overrides(set or []), **({"migrate.allow_contract": "true"} if allow_contract else {})}
     asked: Mapping[str, Any] = {"ref": ref, "artifact": artifact, "limit": limit, "overrides": values}
     if is_dry(context, dry_run):
         _show(inventory, strategy, json=json, **asked)
         return
-    _change(
+    change(
         lambda site, wishes: app.deploy(site, strategy, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
@@ -108,7 +110,7 @@ def rollback(
     if is_dry(context, dry_run):
         _show(inventory, strategy, json=json, **asked)
         return
-    _change(
+    change(
         lambda site, wishes: app.rollback(site, strategy, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
@@ -136,7 +138,7 @@ def restart(
     if is_dry(context, dry_run):
         _show(inventory, "restart", json=json, **asked)
         return
-    _change(
+    change(
         lambda site, wishes: app.restart(site, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
@@ -163,7 +165,7 @@ def retire(
     if is_dry(context, dry_run):
         _show(inventory, "retire", json=json)
         return
-    _change(
+    change(
         lambda site, wishes: app.retire(site, now=now, wishes=wishes), inventory, load=False, json=json, verbose=verbose
     )
 
@@ -176,7 +178,7 @@ def resume(context: Context, inventory: str = "", json: bool = False, verbose: b
     """
     from dojo_deploy import app
 
-    _change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, load=False, json=json, verbose=verbose)
+    change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, load=False, json=json, verbose=verbose)
 
 
 @command("inventory", "reason", "json", "verbose")
@@ -189,7 +191,7 @@ def abort(context: Context, inventory: str = "", reason: str = "", json: bool = 
 
     from dojo_deploy import app
 
-    _change(
+    change(
         lambda site, wishes: app.abort(site, wishes=replace(wishes, reason=reason)),
         inventory,
         load=False,
@@ -198,7 +200,7 @@ def abort(context: Context, inventory: str = "", reason: str = "", json: bool = 
     )
 
 
-def _change(run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool) -> None:
+def change(run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool) -> None:
     from dojo_deploy import app
     from dojo_deploy.conduct import Wishes
     from dojo_deploy.reporters import choose

@@ -17,6 +17,8 @@ HELP = {
     "artifact": "take this .tar.gz of CI's instead of building",
     "to": "release to go back to: id, commit or ref; default: the last one that passed its gates",
     "now": "before it is due",
+    "path": "a folder of .sql files, or one of them; default: prisma/migrations, migrations or db/migrations",
+    "allow-contract": "also migrations that the release which serves cannot live with, or that lose data",
     "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
     "dry-run": "print what would be done, and change nothing",
     "json": "JSON instead of text",

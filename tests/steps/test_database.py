@@ -171,8 +171,8 @@ def test_a_strategy_file_that_resets_is_an_error_with_file_line_and_key(tmp_path
 
 
 FAILURES = {
-    "Error: P1002\n\nThe database server at `db:5432` was reached but timed out.\n\nContext: Timed out trying to acquire "
-    "a postgres advisory lock (SELECT pg_advisory_lock(72707369)). Elapsed: 10000ms.": "pg_terminate_backend",
+    "Error: P1002\n\nThe database server at `db:5432` was reached but timed out.\n\nContext: Timed out trying to "
+    "acquire a postgres advisory lock (SELECT pg_advisory_lock(72707369)). Elapsed: 10000ms.": "pg_terminate_backend",
     "Error: P1002\n\nThe database server at `db:5432` was reached but timed out.": "deploy again",
     "Error: P3009\n\nmigrate found failed migrations in the target database, new migrations will not be applied.\nThe "
     "`20260101_cards` migration started at 2026-01-01 00:00:00 UTC failed": "resolve --rolled-back 20260101_cards",

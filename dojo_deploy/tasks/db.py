@@ -1,0 +1,98 @@
+"""Migrations of the database: judged, looked at, run."""
+
+from __future__ import annotations
+
+import json as json_
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from invoke import Context, Exit
+
+from dojo_deploy.tasks.changes import change
+from dojo_deploy.tasks.flags import command, ended, is_dry, overrides
+
+REFUSED, FAILED = 10, 20
+
+
+@command("path", "json")
+def lint(context: Context, path: str = "", json: bool = False) -> None:
+    """What migrations would do to the release that runs.
+
+    Of a folder or a file, without a host. Ends 10 for what a deployment would refuse, or what cannot work.
+    """
+    from dojo_deploy.errors import ConfigError
+    from dojo_deploy.migrations.findings import GRAVE
+    from dojo_deploy.migrations.folders import PLACES, in_folder
+
+    with ended(json=json):
+        where = path or next((place for place in PLACES if Path(place).is_dir()), "")
+        if not where:
+            raise ConfigError(f"no migrations here: none of {', '.join(PLACES)}", hint="--path DIR")
+        files = in_folder(Path(where))
+    if json:
+        print(json_.dumps([asdict(file) for file in files], indent=2))
+    else:
+        for file in files:
+            for found in file.findings:
+                print(f"{file.name}:{found.line}: {found.kind}: {found.reason}")
+                print(f"    → {found.instead}" if found.instead else "", end="\n" if found.instead else "")
+        sound = sum(not file.findings for file in files)
+        print(f"{len(files)} files, {sound} of them only expand")
+    if any(found.kind in (*GRAVE, "fails") for file in files for found in file.findings):
+        raise Exit(code=REFUSED)
+
+
+@command("inventory", "strategy", "json")
+def status(context: Context, inventory: str = "", strategy: str = "rolling", json: bool = False) -> None:
+    """What the database has seen of the migrations that serve.
+
+    Ends 20 when one stopped half-way.
+    """
+    from dojo_deploy import schema
+
+    with ended(json=json):
+        found = schema.status(inventory or None, strategy)
+    if json:
+        print(json_.dumps({**asdict(found), "states": dict(found.states)}, indent=2))
+    elif not found.source:
+        print("nothing serves yet: invoke deploy")
+    else:
+        for name, state in found.states.items():
+            print(f"{state:<8}  {name}")
+        print(f"{found.release}: {len(found.states)} migrations, by {found.source}")
+        if found.trouble:
+            print(f"the database itself was not asked: {found.trouble}")
+    if "failed" in found.states.values():
+        raise Exit(code=FAILED)
+
+
+@command("inventory", "strategy", "dry_run", "set", "json", "verbose", iterable=("set",))
+def migrate(
+    context: Context,
+    inventory: str = "",
+    strategy: str = "rolling",
+    dry_run: bool = False,
+    set: Any = None,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Run the `migrate` line of a strategy in what serves.
+
+    For after a `resolve` or a restored backup; `deploy` migrates by itself.
+    """
+    from dojo_deploy import schema
+
+    values = overrides(set or [])
+    if is_dry(context, dry_run):
+        with ended(json=json):
+            plan = schema.plan(inventory or None, strategy, overrides=values)
+        print(json_.dumps(plan.as_dict(), indent=2) if json else plan.outline(commands=True))
+        return
+    change(
+        lambda site, wishes: schema.migrate(site, strategy, overrides=values, wishes=wishes),
+        inventory,
+        load=False,
+        json=json,
+        verbose=verbose,
+    )
