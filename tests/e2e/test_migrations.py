@@ -86,6 +86,32 @@ def test_prismas_own_table_says_what_ran_and_what_stopped_half_way(site: Fleet) 
     assert not [note for note in app.plan(site.inventory, ref="v1", overrides=line).notes if "unread" in note]
 
 
+def test_a_migration_that_hangs_is_killed_with_all_it_started(site: Fleet) -> None:
+    before = site.release("v1")
+    line = "'echo Error: P3018; echo Migration name: 0002_rarity; sleep 7171 & sleep 7172'"
+
+    watched = deploying(site, "v2", migrate__run=line, migrate__deadline="2s")
+
+    assert (watched.result.verdict, watched.result.exit_code) == ("rolled back", 20), watched.output
+    assert "killed at its deadline of 2 s" in watched.result.reason
+    assert "resolve --rolled-back 0002_rarity" in watched.result.reason.splitlines()[0]
+    assert set(told(site.site, "pgrep -f 'sleep 717[12]' || echo none").values()) == {"none"}
+    serves(site, before)
+
+
+@pytest.mark.soak
+def test_the_tasks_tell_what_the_database_has_seen_and_run_the_line_in_what_serves(site: Fleet) -> None:
+    before, runs = site.release("v1"), migrations(site)
+
+    done = site.invoke("db.migrate")
+    status = site.invoke("db.status")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert migrations(site) == runs + 1
+    assert "applied   migrations/0001_cards.sql" in status.stdout, status.stderr
+    serves(site, before)
+
+
 def sql(fleet: Fleet, text: str) -> str:
     """A statement in the application's database, by its own driver; the first field of the answer, as JSON."""
     first = fleet.site.group(fleet.site.web)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from invoke import Context, Exit
 
 from dojo_deploy.config import inventory_from_document, load_strategy
 from dojo_deploy.engine import ledger
@@ -21,6 +23,8 @@ from dojo_deploy.migrations.folders import in_artifact, in_folder
 from dojo_deploy.release import Observed, Placement, Release
 from dojo_deploy.steps import database, migrated
 from dojo_deploy.strategies import BlueGreen, Migrate, Rolling
+from dojo_deploy.strategies.migrating import Migrating
+from dojo_deploy.tasks import db
 from tests.sites import NEW, OLD, fleet, site
 
 FILES = {
@@ -202,6 +206,46 @@ def test_the_line_runs_once_with_its_deadline_and_its_lock_timeout() -> None:
     assert (step.once, step.deadline, step.point_of_no_return) == (True, 7, True)
     assert "PGOPTIONS='-c lock_timeout=2500'" in step.action.preview()[0]
     assert "PGOPTIONS" not in database.migrate(place, Migrate("npm run migrate")).action.preview()[0]
+
+
+def test_migrating_alone_runs_in_what_serves_and_waits_for_a_resolve() -> None:
+    inventory, strategy = site(2), Migrating(Migrate("npm run migrate"))
+    plan = strategy.plan(inventory, OLD, answered("0001_cards"))
+
+    ((name, stage, lane, step),) = plan.steps()
+    assert (name, stage.phase, lane.host, step.point_of_no_return) == ("migrate/web1/migrate", "migrate", "web1", True)
+    assert f"RELEASE_DIR=/srv/tcgdojo/releases/{OLD.id}" in step.action.preview()[0]
+    with pytest.raises(RefusedError, match="failed half-way"):
+        strategy.plan(inventory, OLD, answered("failed 0001_cards"))
+    with pytest.raises(RefusedError, match="nothing is deployed"):
+        strategy.plan(inventory, Release(""), fleet(inventory, release=Release("")))
+
+
+def test_states_are_those_of_the_tool_and_name_what_nobody_knows() -> None:
+    serving = (("migrations/0001_a.sql", "1"), ("migrations/0002_b.sql", "2"), ("migrations/0003_c.sql", "3"))
+    found = migrated.history(answered("0001_a\nfailed 0002_b\n0000_old", *serving, ("migrations/lock.toml", "4")))
+
+    assert migrated.states(found) == {
+        "migrations/0001_a.sql": "applied",
+        "migrations/0002_b.sql": "failed",
+        "migrations/0003_c.sql": "pending",
+        "0000_old": "foreign",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"), [("SELECT 1;", None), ("CREATE INDEX i ON a (b)", None), ("DROP TABLE a", 10)]
+)
+def test_the_linter_as_a_task_ends_as_a_deployment_would(
+    tmp_path: Path, sql: str, code: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "1.sql"
+    file.write_text(sql)
+
+    with pytest.raises(Exit) if code else contextlib.nullcontext() as ended:
+        db.lint(Context(), path=str(tmp_path))
+    assert (ended.value.code if ended else None) == code
+    assert (f"{file}:1: " in capsys.readouterr().out) == (sql != "SELECT 1;")
 
 
 def test_the_questions_find_files_and_survive_a_host_without_a_driver(tmp_path: Path) -> None:
