@@ -38,7 +38,7 @@ def running(folder: Path) -> Iterator[str]:
         server = subprocess.Popen(
             [weed, "-logtostderr=true", "server", f"-dir={folder}", f"-s3.config={folder / 's3.json'}",
              "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.peers=none", "-filer", "-s3", "-volume.max=100",
-             "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.port.iceberg=0",
+             "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
              "-volume.preStopSeconds=0", *flags],
             env={"PATH": "/usr/bin:/bin", "HOME": str(folder), "GOMEMLIMIT": "100MiB", "GOGC": "50"},
             stdout=log, stderr=log,
