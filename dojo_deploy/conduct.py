@@ -165,7 +165,7 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
             ledger.Notes(session.store, lease.generation, wishes.redact).note(header.run, "undo", {"reason": undoing})
         abort = abort or undoing.startswith(ABORTED)
         # Undoing brings nothing: a damaged artifact is no reason to leave the fleet half way.
-        brought: AbstractContextManager[Path | None] = nullcontext() if abort else _artifact(session, header, lease)
+        brought: AbstractContextManager[Path | None] = nullcontext() if undoing else _artifact(session, header, lease)
         with brought as artifact, threads(site_lanes(session)) as executor:
             session.lease = lease.store_id, lease.generation
             progress = recall(session, plan, header.run, notes, executor, strict=not abort)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import pytest
 
+from dojo_deploy.engine import ledger
 from dojo_deploy.errors import LostError
 from dojo_deploy.events import Event, StepFinished, UndoStarted
 from dojo_deploy.inventory import Host
@@ -117,3 +118,15 @@ def test_a_fleet_that_was_undone_with_its_tolerated_host_is_consistent(fleet: Fl
     assert (result.verdict, result.exit_code) == ("rolled back", 20)
     assert fleet.on() == {"web1": "v1", "web2": "v1"}
     assert fleet.is_clean()
+
+
+def test_a_rollback_is_finished_without_the_artifact_that_is_taken_back(fleet: Fleet) -> None:
+    faults, damaged = [fleet.fault("web1", name) for name in ("gate", "back")], fleet.base / "damaged.tgz"
+    mixed = fleet.deploy(Tiny(), replace(NEW, sha256="ab"))
+    damaged.touch()
+    ledger.write_artifact(fleet.store(), mixed.run, damaged)
+    for fault in faults:
+        fault.unlink()
+
+    assert (mixed.verdict, fleet.go_on().verdict) == ("mixed", "rolled back")
+    assert fleet.on() == {"web1": "v1", "web2": "v1"}
