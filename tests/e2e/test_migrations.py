@@ -86,6 +86,7 @@ def test_prismas_own_table_says_what_ran_and_what_stopped_half_way(site: Fleet) 
     assert not [note for note in app.plan(site.inventory, ref="v1", overrides=line).notes if "unread" in note]
 
 
+@pytest.mark.soak
 def test_a_migration_that_hangs_is_killed_with_all_it_started(site: Fleet) -> None:
     before = site.release("v1")
     line = "'echo Error: P3018; echo Migration name: 0002_rarity; sleep 7171 & sleep 7172'"
