@@ -15,6 +15,7 @@ from tests.backups.bed import NAME, PASSWORD, ROLE, Cluster
 from tests.sshd import Server, until
 
 DOJO = Path(sys.executable).with_name("dojo")
+pytestmark = pytest.mark.soak
 Typed = Callable[..., "subprocess.Popen[str]"]
 
 
