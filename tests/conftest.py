@@ -17,11 +17,12 @@ MAY_SKIP = "mount"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, a file's tests share one process and its servers; those of the Debian bed, one bed."""
+    """Side by side, a file's tests share one process and its servers; so do all that share a fleet of their own."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             folder = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group("system" if folder == "system" else item.path.name + folder))
+            shared = "pair" if "pair" in getattr(item, "fixturenames", ()) else folder if folder == "system" else ""
+            item.add_marker(pytest.mark.xdist_group(shared or f"{folder}/{item.path.name}"))
 
 
 @pytest.hookimpl(wrapper=True)
