@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError
+from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError, TransportError
 from dojo_deploy.interfaces import Backend, Balancer
 from dojo_deploy.inventory import BLUE, GREEN, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Stage, Step, Target
@@ -20,18 +20,42 @@ SAMPLES = 10  # fresh connections, at least
 
 
 @dataclass(frozen=True)
+class Settle:
+    """Until no kept-alive connection can reach what a switch took away. Only told of, when nothing depends on it."""
+
+    balancer: Balancer
+    within: float
+    needed: bool = False
+    then: str = "the other colour goes on answering these until it is retired"
+
+    def preview(self) -> tuple[str, ...]:
+        return (f"until no older connection reaches the other colour, at most {self.within:g} s",)
+
+    def run(self, session: Session) -> None:
+        try:
+            self.balancer.settle(session, self.within)
+        except (BalancerError, TransportError) as exc:
+            if self.needed:
+                raise
+            session.say(f"{exc.message}; {self.then}")
+
+
+@dataclass(frozen=True)
 class Switch:
-    """All traffic to one colour; the balancer proves that it did."""
+    """All traffic to one colour; the balancer proves that it did. `settle`: for what is stopped after it."""
 
     balancer: Balancer
     to: tuple[Backend, ...]
     away: tuple[Backend, ...]
+    settle: Settle | None = None
 
     def preview(self) -> tuple[str, ...]:
-        return self.balancer.preview("switch", *self.to)
+        return (*self.balancer.preview("switch", *self.to), *(self.settle.preview() if self.settle else ()))
 
     def run(self, session: Session) -> None:
         self.balancer.switch(session, self.to, self.away)
+        if self.settle:
+            self.settle.run(session)
 
 
 @dataclass(frozen=True)
@@ -69,26 +93,6 @@ class Identity:
                     f"wanted {self.release} from {', '.join(sorted(addresses))}"
                 )
         session.say(f"{self.samples} of {self.samples} answered by {self.release}")
-
-
-@dataclass(frozen=True)
-class Settle:
-    """Until no kept-alive connection can reach what a switch took away. Only told of, when nothing depends on it."""
-
-    balancer: Balancer
-    within: float
-    needed: bool = False
-
-    def preview(self) -> tuple[str, ...]:
-        return (f"until no older connection reaches the other colour, at most {self.within:g} s",)
-
-    def run(self, session: Session) -> None:
-        try:
-            self.balancer.settle(session, self.within)
-        except BalancerError as exc:
-            if self.needed:
-                raise
-            session.say(f"{exc.message}; the other colour goes on answering these until it is retired")
 
 
 def other(slot: str) -> str:
@@ -188,9 +192,15 @@ def look(place: Placement, gate: Gate) -> Step:
     return Step("look", OnHost(()), gate=replace(gate, in_a_row=1, grace=0.0, target=target))
 
 
-def switch(site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[Backend, ...]) -> Stage:
-    """Traffic to another colour, proven by who answers. Undone before anything else is."""
-    back = Step("switch back", Switch(site.balancer, away, to), brings_traffic=True)
+def switch(
+    site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[Backend, ...], *, settle: float = 0.0
+) -> Stage:
+    """Traffic to another colour, proven by who answers. Undone before anything else is.
+
+    `settle`: seconds that connections to what is undone have to end before it is stopped; 0: it is not.
+    """
+    ends = Settle(site.balancer, settle, then="they end with it") if settle else None
+    back = Step("switch back", Switch(site.balancer, away, to, ends), brings_traffic=True)
     there = Step("switch", Switch(site.balancer, to, away), undo=back)
     proven = Step("identity", Identity(site.balancer, to, release))
     return Stage("switch", (Lane(CONTROLLER, (there, proven)),), undone_first=True)

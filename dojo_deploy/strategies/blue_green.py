@@ -123,7 +123,7 @@ class BlueGreen:
     ) -> Iterator[Stage]:
         slot = new[0].slot
         if serving:
-            yield colours.switch(site, release.id, colours.backends(site, slot), serving)
+            yield colours.switch(site, release.id, colours.backends(site, slot), serving, settle=self.settle)
             return
         lanes = []
         for place in new:

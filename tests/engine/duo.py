@@ -52,6 +52,10 @@ class Signpost(NoBalancer):
             raise BalancerError(f"no switch to {to[0].slot}")
         self._write({one.address for one in to})
 
+    def settle(self, session: Session, within: float) -> None:
+        roots = [Path(host.root) for host in session.inventory.of_slot("green")]
+        self._log(f"settle, green on {sum((root / 'web-green').exists() for root in roots)}")
+
     def drain(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         with session.guard("signpost"):
             self._write(self._sent() - {backend.address})

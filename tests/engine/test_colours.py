@@ -84,6 +84,9 @@ def test_what_fails_ends_with_the_old_colour_serving_and_the_new_one_gone(
     assert is_over(duo)
     undone = [event.name for event in after_failure(duo.events) if isinstance(event, StepFinished)]
     assert undone[0] == "switch back" if switched else "switch back" not in undone[1:]
+    if switched:
+        told = at_the_balancer("log")(duo).read_text().splitlines()
+        assert told[-2:] == ["switch blue", "settle, green on 2"], "older connections end before what answers them"
 
 
 def after_failure(events: list[Event]) -> list[Event]:
