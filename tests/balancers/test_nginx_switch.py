@@ -115,6 +115,8 @@ def test_a_switch_that_answers_0_and_is_not_in_effect_is_noticed_and_put_back(
         replace(site.settings, effect_within=1.0).switch(site.session, site.green, site.blue)
     assert "not put back" not in str(caught.value)
     assert site.serving == set(site.blue) and site.names() == {"r1"}
+    site.settings.switch(site.session, site.blue, site.green)  # as the run does that undoes it
+    assert site.serving == set(site.blue) and site.names() == {"r1"}
     extra.unlink()
     nginx.stop()
     nginx.start()

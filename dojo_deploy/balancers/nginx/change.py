@@ -55,11 +55,13 @@ class Change(NginxHost):
         """
         content = {"ALLOW": "", "EXEMPT": "", "HEAD": "", **(page or {})}
         stdin = content.pop("BODY", "") if verb == "close" else "".join(f"{row}\n" for row in asked)
+        live = self.live() if verb == "switch" else files.Live()
         env = {
             **self._base(),
             **content,
             "VERB": verb,
-            "LIVE": str(self.live().generation) if verb == "switch" else "",
+            "LIVE": str(live.generation),
+            "LIVE_UP": "\n".join(" ".join(row) for row in sorted(live.up)),
             "LOSSLESS": LOSSLESS,
             "PATIENCE": files.PATIENCE,
             "HTTP_LEVEL": files.http_level(self.site.include, self.site.scope, self.site.trusted),
