@@ -119,7 +119,7 @@ def live(site: Inventory, seen: Observed, *, said: str = "") -> str:
     named = f"you say {said}" if said else f"by the record {seen.live} serves"
     raise RefusedError(
         f"{named}, but the balancer sends requests to {balancer}",
-        hint=f"--set live={next(iter(found))}   if the balancer is right; "
+        hint=f"invoke deploy --strategy blue-green --set live={next(iter(found))}   if the balancer is right; "
         f"invoke deploy   brings {seen.live} into service"
         if len(found) == 1
         else f"invoke deploy   brings {seen.live} into service on every host",

@@ -155,6 +155,9 @@ def test_the_record_and_the_balancer_must_agree_on_who_serves() -> None:
     with pytest.raises(RefusedError, match=r"by the record blue serves.*green \(web1, web2\)[\s\S]*--set live=green"):
         BlueGreen().plan(inventory, NEW, wrong)
     assert BlueGreen(live="green").plan(inventory, NEW, wrong).slot == "blue"
+    for other in (Retire(), Rollback()):  # which know no `live`
+        with pytest.raises(RefusedError, match="invoke deploy --strategy blue-green --set live=green"):
+            other.plan(inventory, OLD, replace(wrong, standby=Standby("green", NEW.id)))
     with pytest.raises(RefusedError, match="you say green"):
         BlueGreen(live="green").plan(inventory, NEW, found(inventory))
 
