@@ -122,8 +122,9 @@ if [ "$VERB" = switch ] && [ -n "$before" ]; then
     up "$work/next" "$NAME" >"$work/wanted"
     up "$work/rows" "$front" >"$work/serving"
     # Also while nginx takes no reload: then what is written here is not in effect, and need not be.
-    printf '%s\n' "$LIVE_UP" | sort | cmp -s - "$work/wanted" && cmp -s "$work/serving" "$work/wanted" && same=1 || same=
-    if [ -n "$same" ]; then told "$LIVE" nothing; exit; fi
+    if printf '%s\n' "$LIVE_UP" | sort | cmp -s - "$work/wanted" && cmp -s "$work/serving" "$work/wanted"; then
+        told "$LIVE" nothing; exit
+    fi
 fi
 if [ "$VERB" = switch ] && [ -n "$before" ] && [ "$before" = "$LIVE" ]; then
     up "$work/rows" "$other" | cmp -s - "$work/wanted" && [ "$(way "$@")" = flag ] && flip=1 || flip=
