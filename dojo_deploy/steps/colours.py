@@ -147,6 +147,12 @@ def backends(site: Inventory, slot: str, hosts: Sequence[str] | None = None) -> 
     return tuple(backend for backend in site.backends(slot) if hosts is None or backend.host in hosts)
 
 
+def apart(old: Sequence[Placement], new: Sequence[Placement]) -> tuple[Placement, ...]:
+    """Those of `old` on hosts of their own, where colours are groups: nothing of `new` saves what runs there."""
+    hosts = {place.host.name for place in new}
+    return tuple(place for place in old if place.host.name not in hosts)
+
+
 def is_up(site: Inventory, seen: Observed, slot: str, release: str) -> bool:
     """Whether a colour could serve at once: every host of it links the release, and what listens there runs it."""
     processes = site.app.processes

@@ -11,7 +11,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import BLUE, GREEN, Backend, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Plan, Stage, Step, Target
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import bringing, colours, database, hooks, smoke, traffic, workers
+from dojo_deploy.steps import bringing, colours, database, hooks, services, smoke, traffic, workers
 from dojo_deploy.steps.connections import FACT, Connections, refuse_too_many
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
@@ -115,7 +115,11 @@ class BlueGreen:
         )
         yield from (replace(stage, phase="switch") for stage in switched)
         yield from (*around("switch", "after"), *around("finish", "before"))
-        yield _each("finish", new, lambda place: bringing.finish(place, release, seen))
+        yield _each(
+            "finish",
+            (*new, *colours.apart(old, new)),
+            lambda place: services.save(place) if place.slot == live else bringing.finish(place, release, seen),
+        )
         yield from (*around("finish", "after"), *around("run", "after"))
 
     def _switched(

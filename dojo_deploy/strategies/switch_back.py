@@ -66,7 +66,8 @@ class SwitchBack:
         )
         yield from (replace(stage, phase="switch") for stage in switched)
         yield from (*around("switch", "after"), *around("finish", "before"))
-        saved = tuple(Lane(place.host.name, steps) for place in new if (steps := services.save(place)))
+        places = (*new, *colours.apart(old, new))
+        saved = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
         yield from (Stage("finish", saved, phase="finish"),) if saved else ()
         yield from (*around("finish", "after"), *around("run", "after"))
 

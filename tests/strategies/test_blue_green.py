@@ -375,7 +375,7 @@ def test_two_groups_as_colours_touch_each_host_in_its_own_colour_alone() -> None
         "begin workers": {"web2": ["begin workers"]},
         "settle": {"controller": ["settle"]},
         "watch": {"web2": ["watch"], "controller": ["watch"]},
-        "finish": {"web2": ["save processes"]},
+        "finish": {"web2": ["save processes"], "web1": ["save processes"]},
     }
     assert list(stages(Rolling(migrate=None).plan(inventory, NEW, in_left(inventory)))["prepare"]) == ["web1"]
 
