@@ -13,6 +13,7 @@ from dojo_deploy.release import Observed
 
 LOOKED = 10  # runs back; each of them left everything as it had found it
 AS_FOUND = ("rolled back", "aborted", "never began")
+STAYING = ("restart", "retire", "migrate")  # strategies after which each host serves what it served
 
 
 def meant_by(plan: Plan, seen: Observed) -> Mapping[str, str]:
@@ -25,7 +26,7 @@ def meant(store: Store) -> Mapping[str, str]:
     """The same of the last run that changed anything; empty where that was not one of some hosts only."""
     # By their time: ids are sorted to the second.
     for run in sorted(history.runs(store, limit=LOOKED), key=lambda run: str(run["at"]), reverse=True):
-        if run["verdict"] in AS_FOUND or (run["strategy"] == "restart" and run["verdict"] in ("done", "partial")):
+        if run["verdict"] in AS_FOUND or (run["strategy"] in STAYING and run["verdict"] in ("done", "partial")):
             continue
         if run["verdict"] != "partial":
             break
@@ -46,7 +47,7 @@ def told_apart(census: CensusTaken, meant: Mapping[str, str]) -> CensusTaken:
 
 def _meant(strategy: str, hosts: Iterable[str], release: str, seen: Observed) -> Mapping[str, str]:
     found = {host: seen.current(host) for host in seen.hosts}
-    changed = {} if strategy == "restart" else dict.fromkeys(set(hosts) - {CONTROLLER}, release)
+    changed = {} if strategy in STAYING else dict.fromkeys(set(hosts) - {CONTROLLER}, release)
     return {**found, **changed}
 
 

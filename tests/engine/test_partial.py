@@ -9,7 +9,9 @@ from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.partial import meant, told_apart
 from dojo_deploy.events import CensusTaken
 from dojo_deploy.release import Release
+from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.rollout import Bake
+from dojo_deploy.strategies.migrating import Migrating
 from dojo_deploy.strategies.restart import Restart
 from tests.engine.rig import Fleet
 from tests.engine.tiny import GATE, Tiny
@@ -43,6 +45,13 @@ def test_a_run_that_left_everything_as_it_was_is_looked_past(fleet: Fleet) -> No
     fleet.document["probes"]["health"] = {"kind": "tests.engine.tiny:Well"}
     restart = fleet.deploy(Restart(gate=GATE, bake=Bake(first=0.0), limit="web2"), limit="web2")
     assert (restart.verdict, closing(fleet), status(fleet)) == ("partial", "partial", "partial")
+
+
+def test_a_migration_alone_leaves_a_part_what_it_was(fleet: Fleet) -> None:
+    fleet.deploy(limit="web2")
+    (fleet.base / "web1" / "releases" / "v1" / ".dojo" / "env.sh").touch()
+    assert fleet.deploy(Migrating(Migrate("true"))).verdict == "done"
+    assert status(fleet) == "partial"
 
 
 @pytest.mark.parametrize("changed", ["release", "drained", "later"])
