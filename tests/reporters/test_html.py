@@ -100,6 +100,19 @@ def test_a_good_run_says_so_and_names_the_way_back() -> None:
     assert words["What"] == "v2 passed every gate and is in service." and "invoke rollback" in words["Next"]
 
 
+@pytest.mark.parametrize(
+    ("strategy", "did"),
+    [("restart", "was restarted"), ("retire", "what stood by was stopped"), ("migrate", "on the migrated database")],
+)
+def test_a_run_that_brings_no_release_neither_blames_nor_praises_one(strategy: str, did: str) -> None:
+    def told_of(run: list[Event]) -> dict[str, str]:
+        return told(read(page(replace(one, strategy=strategy) if isinstance(one, RunStarted) else one for one in run)))
+
+    well, badly = told_of(events(good())), told_of(events(failing()))
+    assert did in well["What"] and "rollback" not in well["Next"]
+    assert "invoke status" in badly["Next"] and "marked bad" not in badly["Next"]
+
+
 def test_a_run_without_an_end_claims_none() -> None:
     cut = [event for event in events(failing()) if not isinstance(event, RunFinished)]
     for number in (3, 12, 30, len(cut)):

@@ -32,6 +32,12 @@ MOST_TROUBLES = 4
 MOST_LOOKS = 3
 MOST_CAUSE = 8000  # characters
 OPEN = ("resume", "abort", "status")
+# Strategies that bring no other release -> what one that is done has done.
+STAYING = {
+    "restart": " was restarted, and passed every gate.",
+    "retire": " serves alone: what stood by was stopped.",
+    "migrate": " serves as before, on the migrated database.",
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def _what(told: Told) -> list[Part]:
     kept = _kept(finished.reason) if finished else ""
     undone = [f". Everything after {kept} was undone; {kept} has no way back." if kept else ". All of it was undone."]
     ends: dict[str, list[Part]] = {
-        "done": [release, " passed every gate and is in service."],
+        "done": [release, STAYING.get(started.strategy, " passed every gate and is in service.")],
         "partial": [release, " passed every gate on the hosts that were asked for (--limit)."],
         "rolled back": [*(failed or [release, f": {reason}"]), *undone],
         "aborted": [release, " was undone at the operator's word", f": {reason}" if reason else "", "."],
@@ -196,10 +202,13 @@ def _next(told: Told) -> Iterator[Part]:
     finished, census = told.last.finished, told.last.census
     hints = (NEXT.get(finished.verdict, ()) if finished.exit_code else ()) if finished else OPEN
     rows = [(name, MEANS[name]) for name in hints]
+    brings = told.started.strategy not in ("rollback", *STAYING)
     if told.verdict == "rolled back":
         look = "see what is wrong with it" if told.is_mixed else "see that it is so"
-        rows = [("status", look), ("deploy --ref …", "bring a corrected one; this is marked bad")]
-    elif told.verdict == "done" and told.started.strategy not in ("rollback", "restart", "retire"):
+        rows = [("status", look)]
+        if brings:
+            rows.append(("deploy --ref …", "bring a corrected one; this is marked bad"))
+    elif told.verdict == "done" and brings:
         quick = census and census.standby
         rows = [("rollback", "switches back within seconds, should it be needed" if quick else "the way back")]
     if not rows:
