@@ -67,5 +67,5 @@ def _lanes(test: Smoke, url: str, places: tuple[Placement, ...]) -> Iterator[Lan
 
 def _place(url: str) -> str:
     """`host:port` of an address."""
-    parts = urlsplit(url)
+    parts = urlsplit(url if "://" in url else f"//{url}")
     return f"{(parts.hostname or '').lower()}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

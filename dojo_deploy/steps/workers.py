@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from dojo_deploy.command import Command
@@ -73,6 +74,7 @@ def _resumed(place: Placement, settings: Workers) -> tuple[Command, ...]:
 
 
 def _line(place: Placement, line: str, within: float, *, sick: bool) -> Command:
-    limited = f'timeout -k 5 {within:.0f} sh -c "$LINE"'
+    # `timeout 0` would be no limit at all.
+    limited = f'timeout -k 5 {max(1, math.ceil(within))} sh -c "$LINE"'
     tail = ' || echo "this failed, and what is left behind is not waited for: $LINE"' if sick else ""
     return Command.shell(limited + tail, env={**place.variables, "LINE": LINE + line})

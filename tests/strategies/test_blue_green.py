@@ -124,6 +124,8 @@ def test_lines_for_workers_inside_of_the_web_process_run_in_their_own_colour() -
     assert begins.index("start worker") < begins.index("./q resume") and "COLOUR=green" in begins
     undone = {step.name: step.undo.name for _, _, _, step in plan.steps() if step.undo and "workers" in step.name}
     assert undone == {"pause workers": "resume workers", "begin workers": "pause workers"}
+    hasty = BlueGreen(workers=replace(lines, within=0.2)).plan(inventory, NEW, found(inventory))
+    assert "timeout -k 5 1 sh" in text_of(hasty, "end workers"), "0 would be no limit"
 
 
 def test_the_switch_is_undone_before_anything_else_and_leads_to_who_served() -> None:
@@ -203,7 +205,8 @@ def test_a_smoke_test_of_what_serves_is_refused() -> None:
     def planned(**smoke: str) -> Plan:
         return BlueGreen(smoke=(Smoke("./smoke", **smoke),)).plan(inventory, NEW, seen)  # type: ignore[arg-type]
 
-    for url in ("https://shop.example.org/", "https://shop.example.org:443/x", "http://web1:3000", "http://web2:3000/"):
+    shop = ("https://shop.example.org/", "https://shop.example.org:443/x")
+    for url in (*shop, "http://web1:3000", "http://web2:3000/", "web2:3000/x"):
         with pytest.raises(RefusedError, match="serves users now"):
             planned(url=url)
     (step,) = (step for _, stage, _, step in planned().steps() if stage.name == "smoke 1")
