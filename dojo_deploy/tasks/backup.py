@@ -53,7 +53,7 @@ def list(context: Context, inventory: str = "", json: bool = False) -> None:
 
 @command("inventory", "backup", "json")
 def verify(context: Context, backup: str = "", inventory: str = "", json: bool = False) -> None:
-    """Read and hash all of a backup again: ends 20 if it is damaged."""
+    """Read and hash a whole backup again; damage ends 20."""
     from dojo_deploy import safekeeping
 
     with ended(json=json), progress(quiet=json) as tell:
