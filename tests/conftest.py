@@ -12,17 +12,19 @@ from dojo_deploy.inventory import Host
 from dojo_deploy.transports.shells import SshShell
 from tests.sshd import Server, any_server
 
+# Folders whose tests share servers that are started once per process.
+COSTLY = ("e2e", "sandbox", "stores", "system")
 # Needs a privilege that a container may lack, and that no package gives.
 MAY_SKIP = "mount"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side, a file's tests share one process and its servers; so do all that share a fleet of their own."""
+    """Side by side, a file's tests share one process and its servers; so do all of a costly folder."""
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             folder = item.path.parent.name
-            shared = "pair" if "pair" in getattr(item, "fixturenames", ()) else folder if folder == "system" else ""
-            item.add_marker(pytest.mark.xdist_group(shared or f"{folder}/{item.path.name}"))
+            together = "pair" if "pair" in getattr(item, "fixturenames", ()) else folder if folder in COSTLY else ""
+            item.add_marker(pytest.mark.xdist_group(together or f"{folder}/{item.path.name}"))
 
 
 @pytest.hookimpl(wrapper=True)
