@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.inventory import Inventory
+from dojo_deploy.inventory import BLUE, GREEN, Inventory
 from dojo_deploy.release import Observed
 
 FACT = "connections"
@@ -45,7 +45,8 @@ def refuse_too_many(settings: Connections, site: Inventory, seen: Observed, host
     if not settings.pool or not limit:
         return
     all_, listening = _each(settings, site, only=()), _each(settings, site, only=site.app.processes.listening)
-    old, new = hosts[seen.live], hosts["green" if seen.live == "blue" else "blue"]
+    idle = GREEN if seen.live == BLUE else BLUE
+    old, new = hosts[seen.live], hosts[idle]
     # The old colour's workers end before those of the new one begin.
     peak = max(old * all_ + new * listening, old * listening + new * all_) + settings.others
     if peak > limit - reserved:
@@ -54,9 +55,11 @@ def refuse_too_many(settings: Connections, site: Inventory, seen: Observed, host
             f"hosts, {_told(settings, site)}, others {settings.others}; max_connections {limit}, reserved {reserved}",
             hint="smaller pools, a larger max_connections, or `invoke deploy`, which rolls over the hosts",
         )
-    if now + new * listening > limit - reserved:
+    # What stands by in the idle colour ends before the new release begins there.
+    ending = min(now, new * listening) if seen.standby and seen.standby.slot == idle else 0
+    if now - ending + new * listening > limit - reserved:
         raise RefusedError(
-            f"{now} database connections are open, and the idle colour may open {new * listening} more: "
+            f"{now - ending} database connections are open, and the idle colour may open {new * listening} more: "
             f"{limit - reserved} are to be had (max_connections {limit}, reserved {reserved})",
             hint="who holds them: SELECT application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2",
         )

@@ -354,6 +354,15 @@ def test_what_the_database_server_says_wins_over_what_is_written() -> None:
         Connections(pool={"web": 1})
 
 
+def test_the_connections_of_what_stands_by_are_not_counted_twice() -> None:
+    inventory = pair()
+    strategy = BlueGreen(connections=Connections(pool={"web": 10}, ask="./ask"))
+    facts = {"connections": "100|3|90"}
+    assert strategy.plan(inventory, NEW, replace(during_standby(inventory), facts=facts)).stages
+    with pytest.raises(RefusedError, match="90 database connections are open"):
+        strategy.plan(inventory, NEW, found(inventory, facts=facts))
+
+
 def in_groups(colours: dict[str, str]) -> Inventory:
     """Two hosts, each in a group of its own."""
     hosts = {"web": ["web1", "web2"], "left": ["web1"], "right": ["web2"], "lb": ["lb1"]}
