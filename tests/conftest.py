@@ -18,6 +18,7 @@ COSTLY = ("e2e", "sandbox", "stores", "system")
 MAY_SKIP = "mount"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Side by side, a file's tests share one process and its servers; so do all of a costly folder."""
     if config.pluginmanager.hasplugin("xdist"):
