@@ -9,7 +9,7 @@ demo: $(VENV)/.sandbox
 	$(BIN)/invoke sandbox.demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not soak" -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -m "not soak" -n 3
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

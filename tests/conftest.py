@@ -18,14 +18,18 @@ COSTLY = ("e2e", "sandbox", "stores", "system")
 MAY_SKIP = "mount"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Side by side, a file's tests share one process and its servers; so do all of a costly folder."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            folder = item.path.parent.name
-            together = "pair" if "pair" in getattr(item, "fixturenames", ()) else folder if folder in COSTLY else ""
-            item.add_marker(pytest.mark.xdist_group(together or f"{folder}/{item.path.name}"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByServers(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.split("::", 1)[0]
+            folder = path.split("/")[1]
+            return "pair" if "/test_blue_green" in path and folder == "e2e" else folder if folder in COSTLY else path
+
+    return ByServers(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
