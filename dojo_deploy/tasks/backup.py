@@ -20,10 +20,10 @@ def create(context: Context, inventory: str = "", json: bool = False) -> None:
 
     It counts from the moment its manifest is written, which is last.
     """
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json), progress(quiet=json) as tell:
-        manifest = safekeeping.back_up(inventory or None, tell=tell)
+        manifest = backups.back_up(inventory or None, tell=tell)
     if json:
         _print(asdict(manifest))
     else:
@@ -36,10 +36,10 @@ def create(context: Context, inventory: str = "", json: bool = False) -> None:
 @command("inventory", "json")
 def list(context: Context, inventory: str = "", json: bool = False) -> None:
     """The backups there are, newest first."""
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json):
-        found = safekeeping.backups(inventory or None)
+        found = backups.listed(inventory or None)
     if json:
         _print([asdict(backup) for backup in found.backups])
         return
@@ -54,10 +54,10 @@ def list(context: Context, inventory: str = "", json: bool = False) -> None:
 @command("inventory", "backup", "json")
 def verify(context: Context, backup: str = "", inventory: str = "", json: bool = False) -> None:
     """Read and hash a whole backup again; damage ends 20."""
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json), progress(quiet=json) as tell:
-        manifest = safekeeping.verify(inventory or None, backup=backup, tell=tell)
+        manifest = backups.verify(inventory or None, backup=backup, tell=tell)
     if json:
         _print({"backup": manifest.id, "sha256": manifest.dump.sha256, "size": manifest.dump.size})
     else:
@@ -70,10 +70,10 @@ def drill(context: Context, backup: str = "", inventory: str = "", json: bool = 
 
     It is restored beside the live database, which stays as it is, and removed afterwards.
     """
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json), progress(quiet=json) as tell:
-        proof = safekeeping.drill(inventory or None, backup=backup, tell=tell)
+        proof = backups.drill(inventory or None, backup=backup, tell=tell)
     if json:
         _print(asdict(proof))
     elif not proof.wrong:
@@ -86,10 +86,10 @@ def drill(context: Context, backup: str = "", inventory: str = "", json: bool = 
 @command("inventory", "confirm", "json")
 def prune(context: Context, confirm: bool = False, inventory: str = "", json: bool = False) -> None:
     """Show which backups may go; with --confirm, remove them."""
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json):
-        pruned = safekeeping.prune(inventory or None, confirmed=confirm)
+        pruned = backups.prune(inventory or None, confirmed=confirm)
     if json:
         verdicts = [{"backup": verdict.backup.id, "kept_as": verdict.why} for verdict in pruned.verdicts]
         _print({"verdicts": verdicts, "leftovers": pruned.leftovers, "done": pruned.done})
@@ -108,10 +108,10 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
 
     An alarm is one that is older than 26 hours, far smaller than those before it, or never proven by a drill.
     """
-    from dojo_deploy import safekeeping
+    from dojo_deploy.app import backups
 
     with ended(json=json):
-        health = safekeeping.health(inventory or None)
+        health = backups.health(inventory or None)
     if json:
         newest, proven = (found and found.id for found in (health.newest, health.proven))
         _print({"newest": newest, "proven": proven, "alarms": health.alarms})

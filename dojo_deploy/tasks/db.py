@@ -49,10 +49,10 @@ def status(context: Context, inventory: str = "", strategy: str = "rolling", jso
 
     Ends 20 when one stopped half-way.
     """
-    from dojo_deploy import schema
+    from dojo_deploy.app import migrations
 
     with ended(json=json):
-        found = schema.status(inventory or None, strategy)
+        found = migrations.status(inventory or None, strategy)
     if json:
         print(json_.dumps({**asdict(found), "states": dict(found.states)}, indent=2))
     elif not found.source:
@@ -81,16 +81,16 @@ def migrate(
 
     For after a `resolve` or a restored backup; `deploy` migrates by itself.
     """
-    from dojo_deploy import schema
+    from dojo_deploy.app import migrations
 
     values = overrides(set or [])
     if is_dry(context, dry_run):
         with ended(json=json):
-            plan = schema.plan(inventory or None, strategy, overrides=values)
+            plan = migrations.plan(inventory or None, strategy, overrides=values)
         print(json_.dumps(plan.as_dict(), indent=2) if json else plan.outline(commands=True))
         return
     change(
-        lambda site, wishes: schema.migrate(site, strategy, overrides=values, wishes=wishes),
+        lambda site, wishes: migrations.migrate(site, strategy, overrides=values, wishes=wishes),
         inventory,
         load=False,
         json=json,

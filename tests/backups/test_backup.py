@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dojo_deploy import safekeeping
+from dojo_deploy.app import backups
 from dojo_deploy.errors import BackupError, DamagedError, LostError, RefusedError, StoreError
 from dojo_deploy.sandbox import toolchain
 from tests.backups.bed import NAME, OWNER, PASSWORD, ROLE, Bed, processes
@@ -45,18 +45,18 @@ def once(action: Callable[[], object]) -> Callable[[str, int], None]:
 
 
 def test_a_backup_comes_back_row_for_row_and_says_so(bed: Bed) -> None:
-    manifest = safekeeping.back_up(bed.site)
+    manifest = backups.back_up(bed.site)
     assert manifest.rows == ROWS
     assert manifest.migrations == ({"migration_name": "0001_cards", "checksum": "ab12"},)
     assert manifest.identity == bed.cluster.psql("SELECT system_identifier FROM pg_control_system()")
     assert manifest.server.split(".")[0] == manifest.client.split(".")[0]
     assert manifest.dump.size > 3_000_000
     assert not manifest.role_passwords
-    assert safekeeping.verify(bed.site).id == manifest.id
-    assert "ever proven" in " ".join(safekeeping.health(bed.site).alarms)
-    proof = safekeeping.drill(bed.site)
+    assert backups.verify(bed.site).id == manifest.id
+    assert "ever proven" in " ".join(backups.health(bed.site).alarms)
+    proof = backups.drill(bed.site)
     assert (proof.backup, proof.wrong, proof.rows) == (manifest.id, (), ROWS)
-    assert safekeeping.health(bed.site).alarms == ()
+    assert backups.health(bed.site).alarms == ()
     assert bed.cluster.databases() == {"postgres", NAME}
 
 
@@ -65,9 +65,9 @@ def test_what_is_written_meanwhile_is_in_the_next_one(local: Bed) -> None:
         local.cluster.psql("INSERT INTO decks (card) VALUES (1); DELETE FROM games_24", database=NAME, user=ROLE)
 
     try:
-        manifest = safekeeping.back_up(local.site, tell=once(write))
+        manifest = backups.back_up(local.site, tell=once(write))
         assert manifest.rows == ROWS
-        assert safekeeping.drill(local.site).wrong == ()
+        assert backups.drill(local.site).wrong == ()
     finally:
         local.cluster.psql(
             "DELETE FROM decks WHERE id = (SELECT max(id) FROM decks);"
@@ -79,7 +79,7 @@ def test_what_is_written_meanwhile_is_in_the_next_one(local: Bed) -> None:
 
 def test_the_password_is_in_no_process_argument(local: Bed) -> None:
     seen: list[bytes] = []
-    safekeeping.back_up(local.site, tell=once(lambda: seen.extend(b" ".join(words) for _, words, _ in processes())))
+    backups.back_up(local.site, tell=once(lambda: seen.extend(b" ".join(words) for _, words, _ in processes())))
     assert any(b"pg_dump" in line for line in seen)
     assert not [line for line in seen if PASSWORD.encode() in line or b"und \xc3\xbc" in line]
 
@@ -88,7 +88,7 @@ def test_only_a_superuser_has_the_passwords_of_roles_in_its_backup(local: Bed) -
     texts = []
     for user in (ROLE, OWNER):
         bed = local.with_(database=replace(local.cluster.settings(), user=user))
-        manifest = safekeeping.back_up(bed.site)
+        manifest = backups.back_up(bed.site)
         assert manifest.role_passwords is (user == OWNER)
         bed.put(f"backups/{manifest.id}/globals.sql", lambda data: texts.append(data) or data)
     assert [b"CREATE ROLE shop" in text for text in texts] == [True, True]
@@ -103,16 +103,16 @@ def test_a_dump_that_is_killed_is_no_backup(bed: Bed) -> None:
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(BackupError, match="pg_dump ended 137"):
-        safekeeping.back_up(bed.site, tell=once(kill))
+        backups.back_up(bed.site, tell=once(kill))
     assert bed.keys() == ()
 
 
 def test_a_connection_that_is_cut_is_unknown_and_publishes_nothing(bed: Bed, way: Server) -> None:
     with pytest.raises(LostError):
-        safekeeping.back_up(bed.site, tell=once(lambda: way.signal_sessions(signal.SIGKILL)))
+        backups.back_up(bed.site, tell=once(lambda: way.signal_sessions(signal.SIGKILL)))
     assert bed.keys() == ()
     until(lambda: not bed.cluster.dumps(), what="pg_dump to end by itself")
-    assert safekeeping.back_up(bed.site).rows == ROWS
+    assert backups.back_up(bed.site).rows == ROWS
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_connection_that_is_cut_is_unknown_and_publishes_nothing(bed: Bed, way
 )
 def test_damage_is_found_by_verify_and_by_a_drill(request: pytest.FixtureRequest, way_in: str, damage: str) -> None:
     bed: Bed = request.getfixturevalue(way_in)
-    manifest = safekeeping.back_up(bed.site)
+    manifest = backups.back_up(bed.site)
     key = f"backups/{manifest.id}/database.dump"
     half = manifest.dump.size // 2
     changes: dict[str, Callable[[bytes], bytes]] = {
@@ -138,16 +138,16 @@ def test_damage_is_found_by_verify_and_by_a_drill(request: pytest.FixtureRequest
     }
     bed.put(key, changes[damage])
     with pytest.raises(DamagedError, match="not what was written"):
-        safekeeping.verify(bed.site)
-    proof = safekeeping.drill(bed.site)
+        backups.verify(bed.site)
+    proof = backups.drill(bed.site)
     assert "not what was written" in proof.wrong[0]
-    assert not any(backup.is_proven for backup in safekeeping.backups(bed.site).backups)
-    assert "drill" in " ".join(safekeeping.health(bed.site).alarms)
+    assert not any(backup.is_proven for backup in backups.listed(bed.site).backups)
+    assert "drill" in " ".join(backups.health(bed.site).alarms)
     assert bed.cluster.databases() == {"postgres", NAME}
 
 
 def test_a_manifest_of_other_counts_fails_its_drill(local: Bed) -> None:
-    manifest = safekeeping.back_up(local.site)
+    manifest = backups.back_up(local.site)
 
     def lie(data: bytes) -> bytes:
         values: dict[str, Any] = json.loads(data[data.index(b"{") :])
@@ -155,33 +155,33 @@ def test_a_manifest_of_other_counts_fails_its_drill(local: Bed) -> None:
         return json.dumps(values).encode()
 
     local.put(f"backups/{manifest.id}/manifest.json", lie)
-    assert safekeeping.drill(local.site).wrong == ("public.cards: 8000 of 8001 rows",)
+    assert backups.drill(local.site).wrong == ("public.cards: 8000 of 8001 rows",)
 
 
 def test_a_damaged_manifest_is_an_alarm_and_never_pruned(local: Bed) -> None:
-    manifest = safekeeping.back_up(local.site)
+    manifest = backups.back_up(local.site)
     local.put(f"backups/{manifest.id}/manifest.json", lambda data: data[:-20])
-    assert "damaged" in " ".join(safekeeping.health(local.site).alarms)
-    assert safekeeping.prune(local.site, confirmed=True).goes == ()
+    assert "damaged" in " ".join(backups.health(local.site).alarms)
+    assert backups.prune(local.site, confirmed=True).goes == ()
     with pytest.raises(DamagedError):
-        safekeeping.verify(local.site)
+        backups.verify(local.site)
 
 
 def test_programs_of_another_major_version_are_refused_before_anything(local: Bed) -> None:
     older = toolchain.postgres().parents[1] / "pginstall" / "bin"
     bed = local.with_(database=local.cluster.settings(bin=str(older)))
     with pytest.raises(RefusedError, match="not those of the server's 18"):
-        safekeeping.back_up(bed.site)
+        backups.back_up(bed.site)
     assert bed.keys() == ()
 
 
 def test_a_database_that_is_ours_by_name_only_is_not_dropped(local: Bed) -> None:
-    manifest = safekeeping.back_up(local.site)
+    manifest = backups.back_up(local.site)
     name = f"dojo_drill_{manifest.id.replace('-', '_').lower()}"
     local.cluster.psql(f"CREATE DATABASE {name}")
     try:
         with pytest.raises(BackupError, match="did not answer"):
-            safekeeping.drill(local.site)
+            backups.drill(local.site)
         assert name in local.cluster.databases()
     finally:
         local.cluster.psql(f"DROP DATABASE {name}")
@@ -191,18 +191,18 @@ def test_a_wrong_password_is_told_and_not_shown(local: Bed, monkeypatch: pytest.
     settings = local.cluster.settings()
     monkeypatch.setenv("BACKUP_TEST_PASSWORD", "a-wrong-password")
     with pytest.raises(BackupError, match="password authentication failed") as caught:
-        safekeeping.back_up(local.with_(database=settings).site)
+        backups.back_up(local.with_(database=settings).site)
     assert "a-wrong-password" not in str(caught.value)
 
 
 def test_two_backups_at_once_do_not_meet(local: Bed) -> None:
     made: list[str] = []
-    threads = [threading.Thread(target=lambda: made.append(safekeeping.back_up(local.site).id)) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: made.append(backups.back_up(local.site).id)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sorted(made) == sorted(backup.id for backup in safekeeping.backups(local.site).backups)
+    assert sorted(made) == sorted(backup.id for backup in backups.listed(local.site).backups)
     assert len(set(made)) == 2
 
 
@@ -212,6 +212,6 @@ def test_a_full_store_is_a_store_error_and_leaves_nothing(local: Bed, monkeypatc
 
     monkeypatch.setattr("dojo_deploy.stores.directory._settle", full)
     with pytest.raises(StoreError, match="No space left"):
-        safekeeping.back_up(local.site)
+        backups.back_up(local.site)
     monkeypatch.undo()
     assert local.keys() == ()

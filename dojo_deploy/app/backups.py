@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dojo_deploy.app import Site, read
+from dojo_deploy.app.sites import Site, opening
 from dojo_deploy.backups import alarm, catalogue, check, create, retention
 from dojo_deploy.backups.catalogue import Backup, Catalogue
 from dojo_deploy.backups.manifest import Manifest, Proof
@@ -15,7 +15,7 @@ from dojo_deploy.database import Database
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.holder import Holder
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.session import OpenSession, opened
+from dojo_deploy.session import OpenSession
 
 Tell = Callable[[str, int], None]
 UNFINISHED_SECONDS = 86400.0  # what is younger may be a backup that is being made
@@ -52,7 +52,7 @@ def back_up(inventory: Site = None, *, tell: Tell = lambda *_: None) -> Manifest
         return create.create(session, database, by=_who(), release=_serving(session), tell=tell)
 
 
-def backups(inventory: Site = None) -> Catalogue:
+def listed(inventory: Site = None) -> Catalogue:
     """Every backup there is, newest first."""
     with _opened(inventory) as (session, _):
         return catalogue.read(session.store)
@@ -101,10 +101,10 @@ def health(inventory: Site = None) -> Health:
 
 @contextmanager
 def _opened(inventory: Site) -> Iterator[tuple[OpenSession, Database]]:
-    site = read(inventory)
-    if site.database is None:
-        raise ConfigError("no database", where=site.path, key="database", hint="{kind: postgres, name: …, host: …}")
-    with opened(site) as session:
+    with opening(inventory) as session:
+        site = session.inventory
+        if site.database is None:
+            raise ConfigError("no database", where=site.path, key="database", hint="{kind: postgres, name: …, host: …}")
         yield session, site.database
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from dojo_deploy import app
+from dojo_deploy.app import plans
+from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.conduct import Result, Wishes, conduct, look_and_plan, site_lanes, start_looking
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.facts import ask
@@ -14,13 +14,10 @@ from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Plan
-from dojo_deploy.session import opened, redactor
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.migrated import History, history, states
 from dojo_deploy.strategies.migrating import Migrating
 from dojo_deploy.which import present
-
-Site = Inventory | str | Path | None
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Status:
 
 def status(inventory: Site = None, strategy: str = "rolling") -> Status:
     """What the database has seen of the migrations of the release that serves. Reads only."""
-    with opened(app.read(inventory)) as session, threads(site_lanes(session)) as executor:
+    with opening(inventory) as session, threads(site_lanes(session)) as executor:
         chosen = _chosen(strategy, session.inventory, None)
         seen = start_looking(session, chosen, executor, platform=False).observed()
         found: History = history(replace(seen, facts=ask(session, seen, chosen.asks)))
@@ -53,23 +50,22 @@ def migrate(
     wishes: Wishes | None = None,
 ) -> Result:
     """Runs the `migrate:` line of a strategy in what serves, under the lock. Raises as `app.deploy`."""
-    with opened(app.read(inventory)) as session:
-        site = session.inventory
-        wishes = replace(wishes or Wishes(), redact=redactor(site))
+    with opening(inventory) as session:
+        wishes = complete(session, wishes)
         trail = EventTrail(session.clock, wishes.subscribers)
-        chosen = _chosen(strategy, site, overrides)
+        chosen = _chosen(strategy, session.inventory, overrides)
         return conduct(session, chosen, present, wishes, trail, artifact=None, platform=False)
 
 
 def plan(inventory: Site = None, strategy: str = "rolling", *, overrides: Mapping[str, str] | None = None) -> Plan:
     """What `migrate` would do. Changes nothing, and takes no lock."""
-    with opened(app.read(inventory)) as session, threads(site_lanes(session)) as executor:
+    with opening(inventory) as session, threads(site_lanes(session)) as executor:
         chosen = _chosen(strategy, session.inventory, overrides)
         return look_and_plan(session, chosen, present, executor, platform=False)[1]
 
 
 def _chosen(strategy: str, site: Inventory, overrides: Mapping[str, str] | None) -> Migrating:
-    settings = getattr(app.choose(strategy, site, overrides=overrides), "migrate", None)
+    settings = getattr(plans.choose(strategy, site, overrides=overrides), "migrate", None)
     if not isinstance(settings, Migrate):
         raise ConfigError(f"the strategy {strategy} has no `migrate`", key="migrate", hint="migrate: {run: …}")
     return Migrating(settings)

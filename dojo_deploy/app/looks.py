@@ -1,0 +1,56 @@
+"""What is there, read from the hosts and the store; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dojo_deploy.app.sites import Site, opening
+from dojo_deploy.conduct import site_lanes
+from dojo_deploy.engine import ledger, lock
+from dojo_deploy.engine.census import take_census
+from dojo_deploy.engine.executors import threads
+from dojo_deploy.engine.history import runs
+from dojo_deploy.engine.partial import meant, told_apart
+from dojo_deploy.engine.record import Record
+from dojo_deploy.events import CensusTaken
+from dojo_deploy.release import Known
+from dojo_deploy.reports import Report, report_of
+
+
+def status(inventory: Site = None) -> CensusTaken:
+    """Which release answers on each host, and through the balancer, now."""
+    with opening(inventory) as session, threads(site_lanes(session)) as executor:
+        record = ledger.read_record(session.store)
+        site = session.inventory
+        census = take_census(session, site.group(site.web), executor, live=record.live, standby=record.standby)
+        return told_apart(census, meant(session.store)) if census.verdict == "mixed" else census
+
+
+def holder(inventory: Site = None) -> lock.Entry | None:
+    """Who holds the lock, or held it last, and which run is open; None when nobody ever took it."""
+    with opening(inventory) as session:
+        return lock.read(session.store)
+
+
+def releases(inventory: Site = None) -> tuple[Known, ...]:
+    """Every release that was brought into service or failed to be, newest first."""
+    return tuple(reversed(record(inventory).releases))
+
+
+def record(inventory: Site = None) -> Record:
+    """The releases, oldest first, the colour that serves, and what stands by."""
+    with opening(inventory) as session:
+        return ledger.read_record(session.store)
+
+
+def history(inventory: Site = None) -> tuple[Mapping[str, Any], ...]:
+    """Runs, newest first, from the store."""
+    with opening(inventory) as session:
+        return runs(session.store)
+
+
+def report(inventory: Site = None, *, run: str = "") -> Report:
+    """A run as one HTML page: the newest, or `run` (its id, or the part that `history` shows). Raises RefusedError."""
+    with opening(inventory) as session:
+        return report_of(session, run)
