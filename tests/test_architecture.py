@@ -38,7 +38,7 @@ ALLOWED = {
     "signals": set(),
     "gates": VALUES | {"plan", "interfaces"},
     "migrations": VALUES | {"migrations"},
-    "steps": VALUES | {"plan", "interfaces", "steps", "migrations"},
+    "steps": VALUES | {"plan", "interfaces", "steps", "migrations", "backups"},
     "strategies": VALUES | {"plan", "interfaces", "steps", "strategies"},
     **{family: VALUES | {"plan", "interfaces", "http1", "gates"} for family in FAMILIES},
     "backups": VALUES | {"plan", "interfaces", "backups"},

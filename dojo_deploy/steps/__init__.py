@@ -9,6 +9,7 @@ workers      queue workers from one colour to the other
 smoke        the operator's own tests of the idle colour
 connections  whether the database connections of both colours fit
 database     migrate, once per run
+maintenance  the page that says so, up and down
 hooks        the operator's own commands, before and after each phase
 rollout      the batches of a rolling change, made of the above
 """
