@@ -101,6 +101,34 @@ class Conversation:
         return heard
 
 
+class Through:
+    """A tunnel's channel, as a socket: to close one is no error, also when nobody is left to hear of it."""
+
+    def __init__(self, channel: Any, broken: tuple[type[Exception], ...]) -> None:
+        self._channel = channel
+        self._broken = broken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    def sendall(self, data: bytes) -> None:
+        self._channel.sendall(data)
+
+    def recv(self, size: int) -> bytes:
+        return bytes(self._channel.recv(size))
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._channel.settimeout(seconds)
+
+    def shutdown(self, how: int) -> None:
+        with contextlib.suppress(*self._broken):
+            self._channel.shutdown(how)
+
+    def close(self) -> None:
+        with contextlib.suppress(*self._broken):
+            self._channel.close()
+
+
 class _Feeder(threading.Thread):
     """Sends standard input beside the reading, so that neither side waits for the other."""
 

@@ -23,7 +23,7 @@ from dojo_deploy.interfaces import Clock
 from dojo_deploy.inventory import Host, Ssh
 from dojo_deploy.transports import sockets
 from dojo_deploy.transports.bastions import bastion
-from dojo_deploy.transports.channels import cut_off
+from dojo_deploy.transports.channels import Through, cut_off
 from dojo_deploy.transports.known_hosts import Key, KnownHosts, entry, refusal
 from dojo_deploy.transports.links import Link
 from dojo_deploy.transports.shells import SshShell
@@ -104,11 +104,12 @@ class _Link(Link):
     def __init__(self, connection: fabric.Connection, host: Host) -> None:
         super().__init__(connection.transport, host, BROKEN)
 
-    def tunnel(self, address: str, port: int, *, within: float) -> paramiko.Channel:
+    def tunnel(self, address: str, port: int, *, within: float) -> Through:
         name = self._host.name
         try:
             with cut_off(within, self.close):
-                return self._transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=within)
+                asked = self._transport.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=within)
+                return Through(asked, BROKEN)
         except paramiko.ChannelException as exc:
             # paramiko keeps the number alone of what the server said: 2 is any connection that was not made.
             why = "connection refused or timed out" if exc.code == 2 else exc.text

@@ -496,8 +496,10 @@ def _kill_when_partial(server: Server, path: Path) -> None:
 
 
 def _end(server: Server) -> None:
-    os.kill(server.pid, signal.SIGTERM)
+    # Its sessions are known by their parent, for as long as that lives.
+    os.kill(server.pid, signal.SIGSTOP)
     server.signal_sessions(signal.SIGKILL)
+    os.kill(server.pid, signal.SIGKILL)
 
 
 def _sample(needle: bytes, run_dir: Path, found: list[str], stop: threading.Event) -> None:

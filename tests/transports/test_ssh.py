@@ -251,17 +251,33 @@ def test_a_missing_key_file_is_a_configuration_error(sshd: Server, shell_to: Ope
         shell_to(with_ssh(sshd.host, key="/nowhere/id")).run(Command.of("true"), within=5)
 
 
+def behind(bastion: Server, server: Server, tmp_path: Path) -> Host:
+    """The server's host, through a bastion that lets its user in."""
+    known = tmp_path / "known"
+    known.write_text((server.folder / "known_hosts").read_text() + (bastion.folder / "known_hosts").read_text())
+    with (bastion.folder / "authorized_keys").open("a") as file:
+        file.write((server.folder / "authorized_keys").read_text())
+    gateway = f"{server.host.ssh.user}@127.0.0.1:{bastion.port}"
+    return with_ssh(server.host, gateway=gateway, known_hosts=str(known))
+
+
 def test_hosts_behind_a_bastion_share_one_connection_to_it(tmp_path: Path, sshd: Server, shell_to: Opener) -> None:
     with any_server(tmp_path / "bastion") as bastion:
-        known = tmp_path / "known"
-        known.write_text((sshd.folder / "known_hosts").read_text() + (bastion.folder / "known_hosts").read_text())
-        with (bastion.folder / "authorized_keys").open("a") as file:
-            file.write((sshd.folder / "authorized_keys").read_text())
-        gateway = f"{sshd.host.ssh.user}@127.0.0.1:{bastion.port}"
-        shells = [shell_to(with_ssh(sshd.host, gateway=gateway, known_hosts=str(known))) for _ in range(3)]
+        host = behind(bastion, sshd, tmp_path)
+        shells = [shell_to(host) for _ in range(3)]
         assert all(shell.run(Command.of("true"), within=10).ok for shell in shells)
         if bastion.sessions():
             assert len(bastion.sessions()) == 1
+
+
+def test_closing_what_went_through_a_lost_bastion_is_no_error(tmp_path: Path, sshd: Server, shell_to: Opener) -> None:
+    with any_server(tmp_path / "bastion") as bastion:
+        host = behind(bastion, sshd, tmp_path)
+        shells = [shell_to(host) for _ in range(8)]
+        assert all(shell.run(Command.of("true"), within=10).ok for shell in shells)
+        bastion.signal_sessions(signal.SIGKILL)
+        for shell in shells:
+            shell.close()
 
 
 def test_a_bastion_with_an_unknown_key_is_refused(tmp_path: Path, sshd: Server, shell_to: Opener) -> None:
