@@ -1,4 +1,4 @@
-"""What is wrong with the backups as they are. Pure."""
+"""What is wrong with the backups as they are, and whether one of them can be relied on. Pure."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def alarms(backups: Sequence[Backup], settings: Backups, *, now: float) -> tuple
     if before and sizes[0] < settings.shrunk_below * (median := statistics.median(before)):
         found.append(f"the newest backup has {sizes[0]:,} bytes, and those before it {median:,.0f}")
     return (*found, *_unproven(sound, settings, now))
+
+
+def proven(backups: Sequence[Backup], *, within: float, now: float) -> Backup | None:
+    """The newest backup that a drill has proven and that began less than `within` seconds ago; None: there is none.
+
+    What is older, never drilled, or failed its last drill, is nothing to fall back on. `now` in seconds since 1970.
+    """
+    fit = [backup for backup in backups if backup.is_proven and backup.manifest and now - backup.began < within]
+    return max(fit, key=lambda backup: backup.began, default=None)
 
 
 def _unproven(sound: Sequence[Backup], settings: Backups, now: float) -> tuple[str, ...]:

@@ -137,3 +137,26 @@ def test_a_manifest_survives_the_store_and_half_of_one_is_damage() -> None:
     for data in (manifest.encoded()[:-9], b"{}", b"[]", b"\xff"):
         with pytest.raises(DamagedError):
             Manifest.decoded(data)
+
+
+@pytest.mark.parametrize(
+    ("ages", "found"),
+    [
+        ({}, None),
+        ({HOUR: False}, None),
+        ({HOUR: True}, HOUR),
+        ({HOUR: False, 2 * HOUR: True, 3 * HOUR: True}, 2 * HOUR),
+        ({DAY: True}, None),
+        ({DAY - 1: True}, DAY - 1),
+    ],
+)
+def test_the_newest_proven_backup_counts_until_it_is_too_old(ages: dict[float, bool], found: float | None) -> None:
+    backups = [backup(age, proven=proven) for age, proven in ages.items()]
+    young = alarm.proven(backups, within=DAY, now=NOW)
+    assert (NOW - young.began if young else None) == found
+
+
+def test_a_backup_that_failed_its_drill_or_lost_its_manifest_is_no_proof() -> None:
+    failed = backup(HOUR, wrong=("cards: 4 of 5 rows",))
+    lost = Backup(new_id(NOW - HOUR), None, backup(HOUR, proven=True).proof, "half")
+    assert alarm.proven([failed, lost], within=DAY, now=NOW) is None
