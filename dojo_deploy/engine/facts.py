@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import RefusedError
@@ -10,7 +11,7 @@ from dojo_deploy.interfaces import Session
 from dojo_deploy.release import Observed, Placement
 
 WITHIN = 30.0
-SHOWN = 100_000  # characters of an answer
+SHOWN = 500_000  # characters of an answer
 LINE = '[ ! -f "$RELEASE_DIR/.dojo/env.sh" ] || . "$RELEASE_DIR/.dojo/env.sh"\ncd "$RELEASE_DIR" || exit 1\n'
 
 
@@ -24,10 +25,15 @@ def ask(session: Session, seen: Observed, questions: Mapping[str, str]) -> Mappi
     if not host:
         return {}
     place = Placement(site.hosts[host], seen.live, seen.current(host), site.app)
+    with ThreadPoolExecutor(max_workers=max(len(questions), 1), thread_name_prefix="ask") as executor:
+        lines = {name: Command.shell(LINE + line, env=place.variables) for name, line in questions.items()}
+        asked = {name: executor.submit(session.shell(host).run, line, within=WITHIN) for name, line in lines.items()}
     found = {}
-    for name, line in questions.items():
-        done = session.shell(host).run(Command.shell(LINE + line, env=place.variables), within=WITHIN)
+    for name, future in asked.items():
+        done = future.result()
         if not done.ok:
             raise RefusedError(f"{host} could not be asked for {name}: {done.complaint}")
-        found[name] = done.text[:SHOWN]
+        if len(done.text) > SHOWN:
+            raise RefusedError(f"{host}: the answer about {name} has more than {SHOWN:,} characters")
+        found[name] = done.text
     return found

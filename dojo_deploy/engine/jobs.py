@@ -142,7 +142,9 @@ def _judged(run: Run, name: str, done: Completed) -> Reading:
 def job_step(name: str, step: Step, *, undoes: str = "") -> JobStep:
     assert isinstance(step.action, OnHost)
     action = step.action
-    return JobStep(name, action.commands, step.deadline, action.idempotent, action.artifact, undoes)
+    return JobStep(
+        name, action.commands, step.deadline, action.idempotent, action.artifact, undoes, guarded=action.guarded
+    )
 
 
 def job_of(run: Run, host: str, steps: tuple[JobStep, ...], *, close: bool) -> Job:

@@ -23,6 +23,7 @@ class JobStep:
 
     `artifact`: its commands find the run's artifact in the file `$ARTIFACT`, which goes with the job. `ask`: a
     question, asked anew each time, whose exit status is an answer and no failure; its text ends by itself in time.
+    `guarded`: one that is not idempotent is told by `$BEGUN` that it began before, and decides by itself.
     """
 
     id: str
@@ -32,6 +33,7 @@ class JobStep:
     artifact: bool = False
     undoes: str = ""
     ask: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def _call(step: JobStep, numbers: dict[str, int]) -> str:
         number, text = numbers[step.id], _text(step, 0)
         return f'ask {number} && ( exec </dev/null 8<&- 9>&-; umask "$u"; {text}\n)\ntell {number}'
     undoes = numbers[step.undoes] if step.undoes else ""
+    repeat = "again" if step.idempotent else "guarded" if step.guarded else "once"
     return (
-        f"go {numbers[step.id]} {quote(step.id)} {'again' if step.idempotent else 'once'} {step.deadline:.3f} "
+        f"go {numbers[step.id]} {quote(step.id)} {repeat} {step.deadline:.3f} "
         f"{'artifact' if step.artifact else '-'} {undoes}"
     )

@@ -44,7 +44,7 @@ fault() { echo "$d/record or $s/fence cannot be written:"; df -Ph "$d"; say faul
 # fence STATE
 fence() { printf '%s\n' "@STORE @GENERATION @RUN $1 @SCOPE" >"$s/fence.new"; }
 
-# go NUMBER ID again|once DEADLINE artifact|- UNDOES
+# go NUMBER ID again|guarded|once DEADLINE artifact|- UNDOES
 go() {
   eval "b=\${b$1-} e=\${e$1-} h=\${h$1-}"
   # A failure that an older session saw says nothing of now: somebody may have mended the host since.
@@ -60,7 +60,8 @@ go() {
     [ "$e" = 0 ] || bye 1
     return
   fi
-  [ -z "$b" ] || [ "$3" = again ] || { say stuck "$1"; bye 77; }
+  [ -z "$b" ] || [ "$3" != once ] || { say stuck "$1"; bye 77; }
+  export BEGUN="$b"
   printf 'begin %s\n' "$2" >>"$d/record" || fault "$1"
   eval "b$1=1" ran=1
   [ "$3" = again ] || sync "$d/record" "$s/fence" || fault "$1"

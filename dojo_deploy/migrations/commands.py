@@ -8,6 +8,16 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 ALLOWED = ("deploy", "status", "resolve", "diff")  # of `prisma migrate`
+# Of other tools: what drops, takes back, or loads a schema over what is there. `down` of a reverse file loses what the
+# new columns hold; `db.reverse` writes one that is looked at first.
+BACKWARDS = {
+    "dbmate": ("drop", "down", "rollback", "load"),
+    "node-pg-migrate": ("down", "redo"),
+}
+VALUES = {"dbmate": ("-u", "--url", "-e", "--env", "--env-file", "-d", "--migrations-dir", "-s", "--schema-file",
+                     "--migrations-table", "--wait-timeout", "--wait-interval"),
+          "node-pg-migrate": ("-m", "--migrations-dir", "-t", "--migrations-table", "-s", "--schema", "-d",
+                              "--database-url-var", "-f", "--config-file", "--config-value", "--envPath")}  # fmt: skip
 WITH_VALUE = ("--schema", "--config", "--url", "--name", "-n", "--from-migrations", "--shadow-database-url")
 RUNNERS = ("npm", "pnpm", "yarn", "bun", "node")
 SEPARATORS = "();<>|&\n"
@@ -30,6 +40,8 @@ def _forbidden(line: str, scripts: Mapping[str, str], known: tuple[str, ...]) ->
         yield from (found[1] for found in SIGNS.finditer(line))
         return
     for words in commands:
+        told = bool(words) and words[0] in TALKERS
+        yield from filter(None, (_of_tool(words[number:]) for number in range(len(words)) if not told))
         yield from filter(
             None, (_of_prisma(words[number:]) for number in range(len(words)) if _is_prisma(words, number))
         )
@@ -38,7 +50,7 @@ def _forbidden(line: str, scripts: Mapping[str, str], known: tuple[str, ...]) ->
                 if name in scripts and name not in known:
                     for found in _forbidden(scripts[name], scripts, (*known, name)):
                         yield f"{found} (package.json: {name})"
-        if words and words[0] not in TALKERS:
+        if words and not told:
             # What `sh -c`, `eval` or `ssh` is given is a line again.
             for word in words:
                 if re.search(r"\s", word):
@@ -62,6 +74,21 @@ def _commands(line: str) -> Iterator[list[str]]:
     yield words
 
 
+def is_deaf(line: str) -> bool:
+    """Whether it has psql run a file, or its input, without stopping at an error: then it ends 0 whatever happened."""
+    try:
+        commands = list(_commands(line))
+    except ValueError:
+        return False
+    inner = (word for words in commands for word in words if re.search(r"\s", word))
+    return any(map(is_deaf, inner)) or any(
+        "psql" in map(posixpath.basename, words)
+        and not any("ON_ERROR_STOP" in word for word in words)
+        and not any(re.match(r"-\w*c|--command", word) for word in words)
+        for words in commands
+    )
+
+
 def _is_prisma(words: list[str], number: int) -> bool:
     word = words[number]
     if word.startswith("$") and number + 1 < len(words):
@@ -70,15 +97,30 @@ def _is_prisma(words: list[str], number: int) -> bool:
     return name in ("prisma", "prisma.js", "prisma.cmd") or "/prisma/build/" in f"/{word}"
 
 
-def _of_prisma(words: list[str]) -> str:
-    """`words` begin with prisma itself."""
+def _of_tool(words: list[str]) -> str:
+    """`words` begin with anything."""
+    name = posixpath.basename(words[0]).partition("@")[0].removesuffix(".js")
+    if name == "dropdb":
+        return name
+    verb = _said(words, VALUES[name])[0] if name in BACKWARDS else ""
+    return f"{name} {verb}" if verb in BACKWARDS.get(name, ()) or verb.startswith("$") else ""
+
+
+def _said(words: list[str], with_value: tuple[str, ...]) -> tuple[str, str]:
+    """The two words that follow a program, past its options and their values."""
     said: list[str] = []
     skip = False
     for word in words[1:]:
         if not skip and not word.startswith("-"):
             said.append(word)
-        skip = not skip and word in WITH_VALUE
-    verb, what = (*said, "", "")[:2]
+        skip = not skip and word in with_value
+    first, second = (*said, "", "")[:2]
+    return first, second
+
+
+def _of_prisma(words: list[str]) -> str:
+    """`words` begin with prisma itself."""
+    verb, what = _said(words, WITH_VALUE)
     if verb == "migrate" and what not in ALLOWED:
         return f"prisma migrate {what}".strip()
     if verb == "db" and (what in ("push", "drop", "") or what.startswith("$")):

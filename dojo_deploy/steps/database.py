@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dojo_deploy.command import Command, quote
+from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.migrations.commands import ALLOWED, forbidden
+from dojo_deploy.migrations.commands import ALLOWED, forbidden, is_deaf
 from dojo_deploy.migrations.findings import GRAVE
 from dojo_deploy.migrations.folders import in_artifact
+from dojo_deploy.migrations.programs import GUARD, LOCK, OWN_LOCKS, RUN
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Finding, Migration, Observed, Placement, Release
-from dojo_deploy.steps import migrated
+from dojo_deploy.steps import failures, migrated
 
 SHOWN = 5
 
@@ -22,11 +23,13 @@ SHOWN = 5
 class Migrate:
     """Keys of `migrate:` in a strategy file. `deadline` in seconds; the whole process group is killed after it.
 
-    `folder`: where the release has its migrations, if not in prisma/migrations, migrations or db/migrations. `applied`:
-    a line run where the application serves, with its environment, that prints the names of those which the database has
-    seen (before a name, `failed ` for one that stopped half-way); Prisma's are known without. Else those which came
-    with what serves now count as seen. `allow_contract`: also such as the release that serves cannot live with.
-    `lock_timeout` in seconds, by PGOPTIONS, which poolers and Prisma's own engine do not take; 0: the database's.
+    `run` goes to `sh -e`. `folder`: where the release has its migrations, if not in prisma/migrations, migrations or
+    db/migrations. `applied`: a line run where the application serves, with its environment, that prints the names of
+    those which the database has seen (before a name, `failed ` for one that stopped half-way); the tables of Prisma,
+    node-pg-migrate and dbmate are known without. Else those which came with what serves now count as seen.
+    `allow_contract`: also such as the release that serves cannot live with. `lock_within` in seconds: for another
+    migration of the same database to end. `lock_timeout` in seconds, by PGOPTIONS, which poolers and Prisma's own
+    engine do not take; 0: the database's.
     """
 
     run: str
@@ -35,9 +38,14 @@ class Migrate:
     applied: str = ""
     allow_contract: bool = False
     lock_timeout: float = 0.0
+    lock_within: float = 10.0
 
     def __post_init__(self) -> None:
         refuse_destructive(self.run)
+        if is_deaf(self.run):
+            raise ConfigError(
+                "psql goes on after an error and ends 0", key="run", hint="psql -v ON_ERROR_STOP=1 --single-transaction"
+            )
 
 
 def refuse_destructive(line: str) -> None:
@@ -98,7 +106,7 @@ def notes(settings: Migrate | None, release: Release, seen: Observed) -> tuple[s
     late = (f"changed after it had run, which changes nothing any more: {', '.join(changed)}",) if changed else ()
     named = ", ".join(file.name for file in waiting)
     counted = (f"pending by {history.source}: {named}",) if waiting else ()
-    return (*counted, *unread, *late, *_told(grave), *_told(mild))
+    return (*counted, *(_locked(history) if waiting else ()), *unread, *late, *_told(grave), *_told(mild))
 
 
 def refuse_unresolved(seen: Observed) -> None:
@@ -107,66 +115,47 @@ def refuse_unresolved(seen: Observed) -> None:
     if failed:
         raise RefusedError(
             f"the migration {failed[0]} failed half-way in an earlier run (P3009), and none runs before it is resolved",
-            hint=f"mend what it left, then say how: {_resolve(failed[0])}",
+            hint=f"mend what it left, then say how: {failures.resolve(failed[0])}",
         )
 
 
 def migrate(place: Placement, settings: Migrate) -> Step:
-    """Runs the migration tool in the new release, with the new release's environment.
+    """Runs the migration tool in the new release, with the new release's environment, under an advisory lock.
 
-    Nothing undoes it. Not idempotent to us: after a crash in the middle it is never run a second time by itself. No
-    lock is taken in the database: the run's own keeps other runs away, and migration tools take one for themselves.
+    Nothing undoes it. After a crash in the middle it runs again only once the database's own table of migrations has
+    said that none is half done.
     """
     options = f"-c lock_timeout={settings.lock_timeout * 1000:.0f}"
-    env = {**place.variables, **({"PGOPTIONS": options} if settings.lock_timeout else {})}
-    line = f'. "$RELEASE_DIR/.dojo/env.sh" && cd "$RELEASE_DIR" && {settings.run}'
+    env = {
+        **place.variables,
+        **({"PGOPTIONS": options} if settings.lock_timeout else {}),
+        **({"APPLIED": settings.applied} if settings.applied else {}),
+        "LOCK_WITHIN": f"{settings.lock_within:g}",
+        "LINE": settings.run,
+        "GUARD": GUARD,
+    }
     return Step(
         "migrate",
-        OnHost((Command.shell(line, env=env),), idempotent=False),
+        OnHost((Command.shell(RUN, env=env),), idempotent=False, guarded=True),
         point_of_no_return=True,
         deadline=settings.deadline,
         once=True,
-        explains=_explained(place),
+        explains=failures.explained(place),
     )
 
 
-def _explained(place: Placement) -> tuple[tuple[str, str], ...]:
-    folder = quote(place.layout.release(place.release))
-    where = f"on {place.host.name}, in {folder}, after `. .dojo/env.sh`"
-    resolve, unnamed = f"{where}: {_resolve('{name}')}", f"{where}: {_resolve('NAME')}"
-    return (
-        (
-            r"P1002[\s\S]*advisory lock",
-            "another session, perhaps one that was killed, holds the lock of migrations (P1002); who: SELECT pid, "
-            "state, query_start FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'; end it "
-            "with pg_terminate_backend(pid), or wait, and deploy again. Nothing was migrated",
-        ),
-        (r"P1002", "the database was reached and gave no answer in time (P1002). Nothing was migrated: deploy again"),
-        (
-            r"P3009[\s\S]*?`(?P<name>[\w.-]+)` migration",
-            f"an earlier migration, {{name}}, failed half-way (P3009), and none runs before it is resolved: {resolve}",
-        ),
-        (r"P3009", f"an earlier migration failed half-way (P3009): `prisma migrate status` names it; {unnamed}"),
-        (
-            r"P3018[\s\S]*?Migration name: (?P<name>[\w.-]+)",
-            f"the migration {{name}} failed half-way (P3018); mend what it left, then {resolve}",
-        ),
-        (r"P3018", f"a migration failed half-way (P3018): `prisma migrate status` names it; {unnamed}"),
-        (
-            r"canceling statement due to lock timeout",
-            "a table was locked for longer than lock_timeout: who holds it is in pg_stat_activity; deploy again",
-        ),
-        (
-            r"killed at its deadline",
-            "killed at its deadline; the database server may go on with its last statement for a while: look into "
-            "pg_stat_activity before the next attempt",
-        ),
-    )
-
-
-def _resolve(name: str) -> str:
-    say = "npx --no-install prisma migrate resolve"
-    return f"`{say} --rolled-back {name}` (it shall run again) or `{say} --applied {name}` (finished by hand)"
+def _locked(history: migrated.History) -> tuple[str, ...]:
+    """Which locks keep two migrations apart, and what does not."""
+    own = OWN_LOCKS.get(history.tool)
+    tools = f"{history.tool}'s own, {own}, which a command typed by hand takes too" if own else ""
+    if history.lock:
+        without = "a migration that is typed by hand takes no lock: use invoke db.migrate"
+        return (f"under the advisory lock {LOCK} in the database, by {history.lock}; and {tools or without}",)
+    if history.no_lock:
+        return (
+            f"no advisory lock of ours in the database: {history.no_lock}; {tools or 'the tool takes none either'}",
+        )
+    return ()
 
 
 def _told(found: list[tuple[Migration, Finding]]) -> list[str]:

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dojo_deploy.command import quote
 from dojo_deploy.migrations.folders import PLACES, known_as, of_one_place
+from dojo_deploy.migrations.programs import GUARD
 from dojo_deploy.release import Migration, Observed
 
-SERVING, APPLIED = "migrations it has", "migrations applied"  # names of the answers
-# Asks with the application's own driver: the address, password included, is read from the environment.
-PRISMA = """node -e '
-const no = (why) => console.log("unknown: " + String(why.message || why).split("\\n")[0])
-const table = "SELECT migration_name AS name, finished_at AS at, rolled_back_at AS back FROM _prisma_migrations"
-const told = (row) => console.log((row.at ? "" : "failed ") + row.name)
-try {
-  const { Client } = require("pg")
-  const client = new Client({ connectionString: process.env.DATABASE_URL, connectionTimeoutMillis: 5000 })
-  client.connect()
-    .then(() => client.query(table))
-    .then(({ rows }) => rows.filter((row) => !row.back).forEach(told))
-    .catch((error) => error.code === "42P01" || no(error))
-    .finally(() => client.end())
-} catch (error) { no(error) }' 2>/dev/null || echo "unknown: no node on PATH"
-"""
+SERVING, APPLIED, DATABASE = "migrations it has", "migrations applied", "the database"  # names of the answers
 
 
 @dataclass(frozen=True)
@@ -37,6 +22,9 @@ class History:
     failed: tuple[str, ...] = ()
     serving: Mapping[str, str] | None = None  # path in what serves -> sha256
     trouble: str = ""  # why the tool's own table could not be read
+    tool: str = ""  # prisma, node-pg-migrate, dbmate; empty: another one
+    lock: str = ""  # what holds our advisory lock while a migration runs: pg, psql
+    no_lock: str = ""  # why nothing does
 
     def has(self, migration: Migration) -> bool:
         """Whether it ran: by the tool's own table, or else because what serves now came with it."""
@@ -56,12 +44,15 @@ class History:
 
 
 def questions(run: str, folder: str, applied: str) -> Mapping[str, str]:
-    """Lines for the first host that serves. `applied`: the operator's own; for Prisma there is one of ours."""
+    """Lines for the first host that serves. `applied`: the operator's own, where the tool's table is not known here."""
     places = (folder,) if folder else PLACES
     each = " ".join(f"{quote(place)}/*.* {quote(place)}/*/migration.sql" for place in places)
-    asked = {SERVING: f'for f in {each}; do [ ! -f "$f" ] || sha256sum "$f"; done'}
-    line = applied or (PRISMA if re.search(r"\bprisma\b", run) else "")
-    return {**asked, APPLIED: line} if line else asked
+    ask = f"node -e {quote(GUARD)} ask {quote(run)} 2>/dev/null || echo '# no lock: no node on PATH'"
+    return {
+        SERVING: f'for f in {each}; do [ ! -f "$f" ] || sha256sum "$f"; done',
+        DATABASE: ask,
+        **({APPLIED: applied} if applied else {}),
+    }
 
 
 def history(seen: Observed) -> History:
@@ -71,14 +62,24 @@ def history(seen: Observed) -> History:
     lines = [line.split(None, 1) for line in seen.facts[SERVING].splitlines()]
     files = {posixpath.normpath(words[1]): words[0] for words in lines if len(words) == 2}
     serving = {name: files[name] for name in of_one_place(files)}
-    told = seen.facts.get(APPLIED)
-    if told is None:
-        return History(serving=serving)
-    if told.startswith("unknown:"):
-        return History(serving=serving, trouble=told.removeprefix("unknown:").strip())
-    names = [line.strip() for line in told.splitlines() if line.strip()]
+    said = [line.strip() for line in seen.facts.get(DATABASE, "").splitlines()]
+    told = {words[0]: words[2] for line in said if line.startswith("# ") and (words := line[2:].partition(": "))[1]}
+    by = next((line.removeprefix("# lock by ") for line in said if line.startswith("# lock by ")), "")
+    tool = next((line.removeprefix("# tool ") for line in said if line.startswith("# tool ")), "unknown")
+    known = History(
+        serving=serving,
+        trouble=told.get("table not read", ""),
+        tool="" if tool == "unknown" else tool,
+        lock=by,
+        no_lock=told.get("no lock", ""),
+    )
+    own = seen.facts.get(APPLIED)
+    if own is None and "# table read" not in said:
+        return known
+    names = [line for line in (said if own is None else map(str.strip, own.splitlines())) if line and line[0] != "#"]
     failed = tuple(name.removeprefix("failed ") for name in names if name.startswith("failed "))
-    return History(frozenset(name for name in names if not name.startswith("failed ")), failed, serving)
+    applied = frozenset(name for name in names if not name.startswith("failed "))
+    return replace(known, applied=applied, failed=failed, trouble="")
 
 
 def states(history: History) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from dojo_deploy.errors import ConfigError
@@ -18,7 +20,9 @@ FINE = (
     "npm run --silent migrate",
     "# never: prisma migrate reset\nnpm run migrate",
     "echo 'no prisma migrate reset here'",
-    "npx node-pg-migrate up", "dbmate up", "psql -f reset.sql", "prisma-lite migrate deploy",
+    "npx node-pg-migrate up", "dbmate up", "dbmate --url drop -d down migrate", "npx node-pg-migrate -m redo up",
+    "node_modules/.bin/node-pg-migrate --tsconfig x up", "echo dropdb", "man dbmate", "psql -f reset.sql",
+    "prisma-lite migrate deploy",
 )  # fmt: skip
 BAD = {
     "npx prisma migrate dev": "prisma migrate dev",
@@ -41,6 +45,12 @@ BAD = {
     "$PRISMA migrate reset": "prisma migrate reset",
     "timeout 60 env A=b dotenv -e .env -- prisma migrate dev": "prisma migrate dev",
     "curl http://x#y; npx prisma migrate reset": "prisma migrate reset",
+    "npx dbmate drop": "dbmate drop",
+    "dbmate -u x --migrations-dir y rollback": "dbmate rollback",
+    "node_modules/.bin/node-pg-migrate down": "node-pg-migrate down",
+    "npx node-pg-migrate@9 -t x redo": "node-pg-migrate redo",
+    "dbmate $WHAT": "dbmate $WHAT",
+    "psql -c 'SELECT 1' && dropdb tcgdojo": "dropdb",
     "npx prisma migrate reset 'never closed": "migrate reset",
     "if true; then npx prisma db push; fi": "prisma db push",
 }
@@ -76,3 +86,18 @@ def test_scripts_of_the_package_are_followed() -> None:
 def test_neither_a_migration_nor_a_hook_is_made_of_it(kind: type[Migrate | Hook]) -> None:
     with pytest.raises(ConfigError, match=r"run: .*prisma migrate reset.*data[\s\S]*migrate deploy"):
         kind("npx prisma migrate reset --force")
+
+
+@pytest.mark.parametrize(
+    ("line", "deaf"),
+    [
+        ('for f in migrations/*.sql; do psql "$DATABASE_URL" -f $f; done', True),
+        ("sh -c 'psql < all.sql'", True),
+        ("psql -v ON_ERROR_STOP=1 -f all.sql", False),
+        ("psql -XAtqc 'SELECT 1'", False),
+        ("npm run migrate", False),
+    ],
+)
+def test_psql_that_goes_on_after_an_error_is_refused(line: str, deaf: bool) -> None:
+    with pytest.raises(ConfigError, match="ON_ERROR_STOP") if deaf else contextlib.nullcontext():
+        Migrate(line)
