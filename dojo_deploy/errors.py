@@ -17,6 +17,7 @@ DojoError
 │   └── ConflictError       a conditional write lost its race
 ├── BackupError       20    a backup was not made, or not proven; the database is as it was
 │   └── DamagedError  20    what is stored is not what was dumped
+├── NoticeError             somebody could not be told; it waits in the outbox, and stops nothing
 └── BalancerError           the balancer refused, or does not do what it reported
 """
 
@@ -121,6 +122,10 @@ class StoreError(DojoError):
 
 class ConflictError(StoreError):
     """A conditional write found something else than it expected; nothing was written."""
+
+
+class NoticeError(DojoError):
+    """Whether a notice was told is not known, or it was not; it is to be told again."""
 
 
 class BalancerError(DojoError):

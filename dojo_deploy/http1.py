@@ -10,6 +10,7 @@ import ssl
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ BODY = 64 * 1024
 
 @dataclass(frozen=True)
 class Response:
-    """`headers` has lower-case names; `body` is cut at 64 KiB."""
+    """`headers` has lower-case names; `body` may be cut, at 64 KiB if nothing else was asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,31 +32,51 @@ class Response:
 
 
 def fetch(
-    tunnel: Tunnel, path: str, *, clock: Clock, within: float, headers: Mapping[str, str], method: str = "GET"
+    tunnel: Tunnel,
+    path: str,
+    *,
+    clock: Clock,
+    within: float,
+    headers: Mapping[str, str],
+    method: str = "GET",
+    body: bytes = b"",
+    most: int = BODY,
 ) -> Response:
     """Asks once and follows nothing. `within` bounds the whole answer in seconds, however slowly it drips.
 
-    Closes the tunnel. Raises OSError: no answer in time, a connection cut short, or something that is not HTTP.
+    At most `most` bytes of its body are read. Closes the tunnel. Raises OSError: no answer in time, a connection cut
+    short, or something that is not HTTP.
     """
     stream = _Stream(tunnel, clock, clock.monotonic() + within)
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    length = {"Content-Length": str(len(body))} if body else {}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**headers, **length}.items())]
     try:
-        stream.send("\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8"))
+        stream.send("\r\n".join([*lines, "Connection: close", "", ""]).encode("utf-8") + body)
         answer = http.client.HTTPResponse(stream, method=method)  # type: ignore[arg-type]
         answer.begin()
-        body = answer.read(BODY)
-        if len(body) < BODY and answer.length:
-            raise http.client.IncompleteRead(body, answer.length)
+        content = answer.read(most)
+        if len(content) < most and answer.length:
+            raise http.client.IncompleteRead(content, answer.length)
     except http.client.IncompleteRead as exc:
         raise ConnectionError(f"the answer was cut short after {len(exc.partial)} bytes") from exc
     except (http.client.HTTPException, ValueError) as exc:
         raise ConnectionError(f"not an HTTP answer: {type(exc).__name__} {exc}".strip()) from exc
     finally:
         tunnel.close()
-    return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
+    return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
 
 
-def fetch_url(url: str, *, clock: Clock, within: float, address: str = "") -> Response:
+def fetch_url(
+    url: str,
+    *,
+    clock: Clock,
+    within: float,
+    address: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+    method: str = "GET",
+    body: bytes = b"",
+    most: int = BODY,
+) -> Response:
     """`fetch` from this machine, of one `address` among those of the URL's host. Raises OSError."""
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"
@@ -70,7 +91,8 @@ def fetch_url(url: str, *, clock: Clock, within: float, address: str = "") -> Re
             raise
     rest = within - (clock.monotonic() - started)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return fetch(connection, path, clock=clock, within=rest, headers={"Host": parts.netloc.rpartition("@")[2]})
+    sent = {"Host": parts.netloc.rpartition("@")[2], **headers}
+    return fetch(connection, path, clock=clock, within=rest, headers=sent, method=method, body=body, most=most)
 
 
 def pick(body: bytes, dotted: str) -> str | None:

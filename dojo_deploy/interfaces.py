@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 from dojo_deploy.database import Database as Database
 from dojo_deploy.inventory import Backend as Backend
 from dojo_deploy.inventory import Page as Page
+from dojo_deploy.notices import Notifier as Notifier
 from dojo_deploy.readings import Answer as Answer
 from dojo_deploy.readings import Completed as Completed
 from dojo_deploy.readings import Reading as Reading

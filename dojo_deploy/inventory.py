@@ -16,7 +16,7 @@ from dojo_deploy.patterns import matching
 from dojo_deploy.secrets import Secret
 
 if TYPE_CHECKING:
-    from dojo_deploy.interfaces import Balancer, Database, Probe, ProcessManager, StoreKind
+    from dojo_deploy.interfaces import Balancer, Database, Notifier, Probe, ProcessManager, StoreKind
 
 BLUE, GREEN, PROOF = "blue", "green", "proof"
 
@@ -188,6 +188,7 @@ class Inventory:
     colours: Mapping[str, str] = field(default_factory=dict)  # blue and green: groups; empty: both on the same hosts
     probes: Mapping[str, Probe] = field(default_factory=dict)
     database: Database | None = None
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)  # by a name of yours; all are told everything
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     url: str = ""  # of the site, through the balancer; what the prober and `via balancer` gates ask

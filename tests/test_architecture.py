@@ -25,8 +25,9 @@ VALUES = {
     "durable",
     "streams",
     "database",
+    "notices",
 }
-FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases"}
+FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases", "notifiers"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
 ALLOWED = {
     **dict.fromkeys(VALUES, VALUES),

@@ -15,7 +15,7 @@ from dojo_deploy.configuration.problems import Gathering, problem, quoted, sugge
 from dojo_deploy.configuration.sandboxed import with_sandbox
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.interfaces import Balancer, Database, Probe, StoreKind
+from dojo_deploy.interfaces import Balancer, Database, Notifier, Probe, StoreKind
 from dojo_deploy.inventory import BLUE, GREEN, App, Host, Inventory, LockSettings, Ssh
 
 
@@ -32,6 +32,7 @@ class Sections:
     colours: Mapping[str, str] = field(default_factory=dict)
     ssh: Ssh = Ssh()
     database: Database | None = None
+    notifiers: Mapping[str, Notifier] = field(default_factory=dict)
     lock: LockSettings = LockSettings()
     strategies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     url: str = ""
@@ -117,6 +118,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         colours=sections.colours,
         probes=sections.probes,
         database=sections.database,
+        notifiers=sections.notifiers,
         lock=sections.lock,
         strategies=sections.strategies,
         url=sections.url,

@@ -19,6 +19,7 @@ FAMILIES: Mapping[type, str] = {
     interfaces.StoreKind: "stores",
     interfaces.Probe: "probes",
     interfaces.Database: "databases",
+    interfaces.Notifier: "notifiers",
     interfaces.Strategy: "strategies",
 }
 OUTSIDE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
