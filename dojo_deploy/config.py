@@ -9,6 +9,7 @@ from dojo_deploy.configuration.finding import find_inventory
 from dojo_deploy.configuration.inventories import inventory_from_document, load_inventory
 from dojo_deploy.configuration.resolve import resolve
 from dojo_deploy.configuration.sandboxed import sandbox_options
+from dojo_deploy.configuration.scalars import duration
 from dojo_deploy.configuration.strategies import (
     load_strategy,
     strategy_document,
@@ -19,6 +20,7 @@ from dojo_deploy.configuration.unbind import unbind
 
 __all__ = [
     "bind",
+    "duration",
     "find_inventory",
     "inventory_from_document",
     "load_inventory",

@@ -29,6 +29,7 @@ from dojo_deploy.release import Observed
 from dojo_deploy.secrets import Redactor
 from dojo_deploy.session import BoundSession, OpenSession, work_folder
 from dojo_deploy.signals import stops
+from dojo_deploy.windows import overrun
 
 EXIT_CODES = {
     "done": 0,
@@ -107,7 +108,8 @@ def perform(
         with stops(session.cancelled, say=lambda text: trail.emit(Warned(text=text)), restore=wishes.restore):
             cleared = executor.submit(leftovers.clear, run, work_folder(site))
             try:
-                outcome = carry_out(run, executor, undoing=undoing)
+                with overrun.watched(session, run.plan.window, lambda text: trail.emit(Warned(text=text))):
+                    outcome = carry_out(run, executor, undoing=undoing)
             finally:
                 load = prober.stop(at_least=wishes.probe_at_least) if prober else None
             if load:

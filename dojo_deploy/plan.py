@@ -104,6 +104,7 @@ class Step:
     brings_traffic: bool = False
     # What to tell people when it fails and its last lines match: pattern -> text; `{name}` is that group of the match.
     explains: tuple[tuple[str, str], ...] = ()
+    keeps: str = ""  # what to tell people when undoing stops at this point of no return; empty: that it did
 
     @property
     def acts(self) -> bool:
@@ -152,6 +153,7 @@ class Plan:
     standby: Standby | None = None  # what is left beside `slot`, for `keep_for` seconds from the end of the run
     keep_for: float = 0.0
     retires: str = ""  # the slot that is no standby any more
+    window: str = ""  # the maintenance window in which this is done
 
     def __post_init__(self) -> None:
         ids = Counter(
@@ -187,6 +189,7 @@ class Plan:
             "after_failure": [_stage_as_dict(stage) for stage in self.after_failure],
             "standby": {**asdict(self.standby), "keep_for": self.keep_for} if self.standby else None,
             "retires": self.retires,
+            **({"window": self.window} if self.window else {}),
             "seconds": {"at_least": at_least(self), "at_most": at_most(self)},
         }
 

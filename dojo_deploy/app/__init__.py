@@ -5,6 +5,7 @@ plans         what a run would do; which strategy is meant
 looks         status, history, releases, report: reads only
 backups       the database dumped, read again, restored
 migrations    its schema brought to what serves
+windows       maintenance: the site closed, worked on, opened
 sites         from a name or a path to an open session
 """
 

@@ -12,6 +12,7 @@ from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 ABORTED = "aborted by the operator"
+NO_RELEASE = ("restart", "migrate", "maintenance", "reopen")  # whatever comes of these speaks for no release
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 
@@ -30,7 +31,7 @@ def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
 def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redactor) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
-    if run.plan.strategy in ("restart", "migrate"):
+    if run.plan.strategy in NO_RELEASE:
         return
     if run.plan.retires:
         if verdict == "done":

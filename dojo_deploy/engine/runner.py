@@ -174,7 +174,7 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
     _call_hooks(run, executor, run.progress.failed_in)
     seconds["undo"] = round(clock.monotonic() - started, 3)
     if undone.kept:
-        reason = f"{reason}\n(kept: {undone.kept} has no way back; everything after it was undone)"
+        reason = f"{reason}\n(kept: {undone.kept})"
     if undone.broken:
         return Outcome("mixed", reason, undone.broken, seconds)
     return Outcome("rolled back", reason, {}, seconds)

@@ -17,7 +17,7 @@ from dojo_deploy.plan import CONTROLLER, Lane, OnHost, Stage, Step, step_id
 
 @dataclass(frozen=True)
 class Undone:
-    """`broken`: host -> why it could not be brought back; it stays out of traffic. `kept`: where undoing stopped."""
+    """`broken`: host -> why it could not be brought back; it stays out of traffic. `kept`: why undoing stopped."""
 
     broken: dict[str, str]
     kept: str = ""
@@ -48,7 +48,8 @@ def undo(run: Run, executor: Executor) -> Undone:
         for lane in stage.lanes:
             for step in lane.steps:
                 if step.point_of_no_return and run.progress.began(step_id(stage, lane, step)):
-                    return Undone(broken, kept=step.name)
+                    kept = step.keeps or f"{step.name} has no way back; everything after it was undone"
+                    return Undone(broken, kept=kept)
     return Undone(broken)
 
 

@@ -10,6 +10,9 @@ smoke        the operator's own tests of the idle colour
 connections  whether the database connections of both colours fit
 database     migrate, once per run
 maintenance  the page that says so, up and down
+windows      what is told of a maintenance window, its backup, its points of no return
+work         what the window is for: the operator's lines, and those that verify
+reopening    the end of a window: verified, open, watched
 hooks        the operator's own commands, before and after each phase
 rollout      the batches of a rolling change, made of the above
 """

@@ -72,7 +72,7 @@ def stages(hooks: Iterable[Hook], phase: str, when: str, places: tuple[Placement
     chosen = [hook for hook in hooks if (hook.phase, hook.when) == (phase, when)]
     decides = (phase, when) != ("run", "after")
     return tuple(
-        Stage(f"{when} {phase}: {label}", _lanes(hook, places), phase=phase, decides=decides)
+        Stage(f"{when} {phase}: {label}", lanes(hook, places), phase=phase, decides=decides)
         for label, hook in _labelled(chosen)
     )
 
@@ -81,7 +81,7 @@ def failure_stages(hooks: Iterable[Hook], places: tuple[Placement, ...]) -> tupl
     """What runs once a failure in the phase that each names was dealt with."""
     chosen = [hook for hook in hooks if hook.when == "on_failure"]
     return tuple(
-        Stage(f"on failure{_of(hook.phase)}: {label}", _lanes(hook, places), phase=hook.phase)
+        Stage(f"on failure{_of(hook.phase)}: {label}", lanes(hook, places), phase=hook.phase)
         for label, hook in _labelled(chosen)
     )
 
@@ -90,6 +90,15 @@ def steps(hooks: Iterable[Hook], when: str, place: Placement) -> tuple[Step, ...
     """The `batch` hooks that run on each host, as steps of that host's lane."""
     chosen = [hook for hook in hooks if (hook.phase, hook.when, hook.on) == ("batch", when, "each")]
     return tuple(_step(hook, place, f"{when} batch: {label}") for label, hook in _labelled(chosen))
+
+
+def lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
+    """Where the hook runs, as it says: on the controller, on the first of `places`, or on each."""
+    name = hook.name or "hook"
+    if hook.on == "controller":
+        return (Lane(CONTROLLER, (_step(hook, places[0], name),)),)
+    chosen = places[:1] if hook.on == "once" else places
+    return tuple(Lane(place.host.name, (_step(hook, place, name),)) for place in chosen)
 
 
 def refuse_phases(hooks: Iterable[Hook], known: tuple[str, ...]) -> None:
@@ -114,14 +123,6 @@ def _labelled(hooks: Sequence[Hook]) -> list[tuple[str, Hook]]:
         (hook.name if hook.name and names.count(hook.name) == 1 else f"{hook.name} {number}".strip(), hook)
         for number, hook in enumerate(hooks, 1)
     ]
-
-
-def _lanes(hook: Hook, places: tuple[Placement, ...]) -> tuple[Lane, ...]:
-    name = hook.name or "hook"
-    if hook.on == "controller":
-        return (Lane(CONTROLLER, (_step(hook, places[0], name),)),)
-    chosen = places[:1] if hook.on == "once" else places
-    return tuple(Lane(place.host.name, (_step(hook, place, name),)) for place in chosen)
 
 
 def _step(hook: Hook, place: Placement, name: str) -> Step:

@@ -32,8 +32,24 @@ def hand_over(
 ) -> tuple[Stage, ...]:
     """The workers of `out` end, then those of `into` begin. `leaving`: what is left may be too sick to pause."""
     ends = tuple(Lane(place.host.name, (_end(place, settings, leaving=leaving),)) for place in out)
-    begins = tuple(Lane(place.host.name, (_begin(place, settings, gate),)) for place in into)
-    return (*((Stage("end workers", ends),) if ends else ()), Stage("begin workers", begins))
+    return (*((Stage("end workers", ends),) if ends else ()), begin(into, settings, gate))
+
+
+def pause(places: tuple[Placement, ...], settings: Workers, *, stays: bool = False) -> Stage:
+    """No job is under way and none is taken, also after a reboot; undone by letting the workers go on.
+
+    `stays`: not undone, as they were paused before.
+    """
+    lanes = []
+    for place in places:
+        ends = _end(place, settings, leaving=False)
+        lanes.append(Lane(place.host.name, (replace(ends, undo=None) if stays else ends, *services.save(place))))
+    return Stage("pause workers", tuple(lanes))
+
+
+def begin(places: tuple[Placement, ...], settings: Workers, gate: Gate) -> Stage:
+    """The workers take jobs, and their hosts are held to `gate`."""
+    return Stage("begin workers", tuple(Lane(place.host.name, (_begin(place, settings, gate),)) for place in places))
 
 
 def _end(place: Placement, settings: Workers, *, leaving: bool) -> Step:

@@ -8,8 +8,11 @@ from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake
 from dojo_deploy.steps.smoke import Smoke
+from dojo_deploy.steps.work import Check, Work
 from dojo_deploy.steps.workers import Workers
 from dojo_deploy.strategies.blue_green import BlueGreen
+from dojo_deploy.strategies.maintenance import Maintenance
+from dojo_deploy.strategies.reopen import Reopen
 from dojo_deploy.strategies.restart import Restart
 from dojo_deploy.strategies.retire import Retire
 from dojo_deploy.strategies.rollback import Rollback
@@ -21,9 +24,12 @@ KINDS = {
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
     "retire": "dojo_deploy.strategies.retire:Retire",
     "restart": "dojo_deploy.strategies.restart:Restart",
+    "maintenance": "dojo_deploy.strategies.maintenance:Maintenance",
+    "reopen": "dojo_deploy.strategies.reopen:Reopen",
     "migrate": "dojo_deploy.strategies.migrating:Migrating",
 }
 
 __all__ = [
-    "KINDS", "Bake", "BlueGreen", "Hook", "Migrate", "Restart", "Retire", "Rollback", "Rolling", "Smoke", "Workers",
+    "KINDS", "Bake", "BlueGreen", "Check", "Hook", "Maintenance", "Migrate", "Reopen", "Restart", "Retire", "Rollback",
+    "Rolling", "Smoke", "Work", "Workers",
 ]  # fmt: skip

@@ -31,6 +31,11 @@ HELP = {
     "run": "which run: its id, or the part that history shows; default: the newest",
     "backup": "which backup: its id, or the beginning of it; default: the newest",
     "confirm": "do it; without, it is only shown",
+    "at": "when it begins: 2026-12-01T02:00, UTC unless it names an offset",
+    "lasts": "how long it is to last: 2h, 90m; default: that of the strategy",
+    "title": "what the status page calls it",
+    "text": "what users read; the times are added",
+    "by": "how much longer: 30m, 1h",
     "out": "where to write it; - for standard output; default: beside the run's journal",
 }
 
@@ -88,6 +93,16 @@ def overrides(pairs: list[str]) -> Mapping[str, str]:
     if bad:
         raise Exit(f"--set {bad[0]}: wants key=value, such as bake.first=3s", code=2)
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def seconds(flag: str, text: str) -> float:
+    """Of `90m`, or of nothing. Raises Exit for anything else."""
+    from dojo_deploy.config import duration
+
+    found = duration(text) if text else 0.0
+    if found is None:
+        raise Exit(f"--{flag} {text}: wants a duration like 30m, 2h or 1h30m", code=2)
+    return found
 
 
 def measured(*, probe: bool, no_probe: bool) -> bool | None:

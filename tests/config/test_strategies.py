@@ -74,7 +74,9 @@ def test_set_takes_values_as_yaml_does(small: Inventory) -> None:
 @pytest.mark.usefixtures("files")
 def test_an_unknown_strategy_lists_what_there_is(small: Inventory) -> None:
     assert refused("rollin", small) == 'strategy: no strategy "rollin"; did you mean rolling?'
-    assert "there is: blue-green, careful, migrate, restart, retire, rollback, rolling" in refused("zzzzz", small)
+    assert "there is: blue-green, careful, maintenance, migrate, reopen, restart, retire, rollback, rolling" in refused(
+        "zzzzz", small
+    )
     assert 'no strategy "strategies/none.yml"' in refused("strategies/none.yml", small)
     assert "there is no module our_company" in refused("our_company:Canary", small)
     assert "has no class Canry; did you mean Canary?" in refused(CANARY.replace("Canary", "Canry"), small)
