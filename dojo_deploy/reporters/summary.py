@@ -77,7 +77,10 @@ def _verdict(finished: RunFinished) -> Text:
     text.append(f"   exit {finished.exit_code}", "dim")
     if finished.reason:
         first, *rest = inert_lines(finished.reason)
+        # What was kept, and what to do about it, comes last, and was not said before.
+        kept = rest.pop() if rest and rest[-1].startswith("(kept: ") else ""
         text.append_text(line(f"\n  {first}", (" … in full above" if rest else "", "dim")))
+        text.append_text(line((f"\n  {kept}" if kept else "", "yellow")))
     return text
 
 

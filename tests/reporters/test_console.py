@@ -185,5 +185,11 @@ def test_the_log_in_a_reason_is_not_told_again_at_the_end() -> None:
     assert said.count("exit status 1") == 2 and "of a log" not in said and "in full above" in said
 
 
+def test_what_was_kept_and_what_to_do_about_it_is_told_at_the_end() -> None:
+    reason = "work/controller/work: exit status 1\nlast words\n(kept: the site stays in maintenance; type this)"
+    text = shown(RunFinished(run="r", verdict="rolled back", exit_code=20, seconds=1.0, reason=reason), terminal=True)
+    assert "(kept: the site stays in maintenance; type this)" in text and "… in full above" in text
+
+
 def test_a_census_of_a_run_that_never_ended_is_told_when_the_console_is_closed() -> None:
     assert "the fleet is mixed" in shown(CensusTaken(rows={"web1": {"current": "v1"}}, verdict="mixed"))

@@ -93,6 +93,16 @@ def test_a_point_of_no_return_is_told_at_the_top() -> None:
     assert told(read(page(kept)))["What"].endswith("Everything after migrate was undone; migrate has no way back.")
 
 
+def test_a_site_that_stays_in_maintenance_is_told_at_the_top() -> None:
+    kept = [
+        replace(event, reason=f"{event.reason}\n(kept: the site stays in maintenance; mend what failed)")
+        if isinstance(event, RunFinished)
+        else event
+        for event in events(failing())
+    ]
+    assert told(read(page(kept)))["What"].endswith("The site stays in maintenance; mend what failed.")
+
+
 def test_a_good_run_says_so_and_names_the_way_back() -> None:
     root = read(page(events(good())))
     words = told(root)

@@ -37,6 +37,8 @@ STAYING = {
     "restart": " was restarted, and passed every gate.",
     "retire": " serves alone: what stood by was stopped.",
     "migrate": " serves as before, on the migrated database.",
+    "maintenance": " went through its maintenance as planned.",
+    "reopen": " is open to users again, and passed every gate.",
 }
 
 
@@ -136,7 +138,7 @@ def _what(told: Told) -> list[Part]:
         failed = [release, *said[found.how], f" ({stage})" if stage != found.name else ""]
     reason = finished.reason.partition("\n")[0] if finished else ""
     kept = _kept(finished.reason) if finished else ""
-    undone = [f". Everything after {kept} was undone; {kept} has no way back." if kept else ". All of it was undone."]
+    undone = [f". {kept}." if kept else ". All of it was undone."]
     ends: dict[str, list[Part]] = {
         "done": [release, STAYING.get(started.strategy, " passed every gate and is in service.")],
         "partial": [release, " passed every gate on the hosts that were asked for (--limit)."],
@@ -153,9 +155,12 @@ def _what(told: Told) -> list[Part]:
 
 
 def _kept(reason: str) -> str:
-    """The step at which undoing stopped, which the reason tells in its second line."""
-    found = re.search(r"^\(kept: (.+) has no way back;", reason, re.MULTILINE)
-    return found[1] if found else ""
+    """Why undoing stopped where it did, which the reason tells in its last line."""
+    found = re.search(r"^\(kept: (.+)\)$", reason, re.MULTILINE)
+    if not found:
+        return ""
+    step, way, _ = found[1].partition(" has no way back;")
+    return f"Everything after {step} was undone; {step} has no way back" if way else found[1][:1].upper() + found[1][1:]
 
 
 def _when(told: Told) -> list[Part]:
