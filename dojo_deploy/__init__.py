@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Inventory": "dojo_deploy.inventory",
     "Result": "dojo_deploy.conduct",
-    "Wishes": "dojo_deploy.conduct",
+    "Wishes": "dojo_deploy.wishes",
     "abort": "dojo_deploy.app",
     "deploy": "dojo_deploy.app",
     "history": "dojo_deploy.app",

@@ -24,10 +24,11 @@ from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
-from dojo_deploy.perform import Result, Wishes, perform, run_of
+from dojo_deploy.perform import Result, perform, run_of
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import Observed, Release
 from dojo_deploy.session import OpenSession, work_folder
+from dojo_deploy.wishes import Wishes
 
 __all__ = ["Result", "Wishes", "conduct", "go_on", "look_and_plan", "site_lanes"]
 
@@ -147,7 +148,7 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
             # Its controller ended before the first change.
             lease.release(closed=True)
             return Result(lease.open_run, "nothing to do")
-        session.inventory = inventory_from_document(header.inventory, path=site.path)
+        session.turn_to(inventory_from_document(header.inventory, path=site.path))
         strategy = strategy_from_document(header.strategy)
         seen = ledger.observed_from_dict(header.observed)
         plan = strategy.plan(session.inventory, ledger.release_from_dict(header.release), seen)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dojo_deploy.engine import ledger, leftovers, lock
@@ -22,14 +21,13 @@ from dojo_deploy.engine.runner import Outcome, carry_out
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
-from dojo_deploy.interfaces import Subscriber
 from dojo_deploy.plan import Plan
 from dojo_deploy.prober import Prober
 from dojo_deploy.release import Observed
-from dojo_deploy.secrets import Redactor
 from dojo_deploy.session import BoundSession, OpenSession, work_folder
 from dojo_deploy.signals import stops
 from dojo_deploy.windows import overrun
+from dojo_deploy.wishes import Wishes
 
 EXIT_CODES = {
     "done": 0,
@@ -65,20 +63,6 @@ class Result:
     @property
     def ok(self) -> bool:
         return self.exit_code == 0
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is asked of a run beside its strategy. `probe_rate` in requests per second; 0: no prober."""
-
-    limit: str = ""
-    by: str = ""
-    reason: str = ""
-    probe_rate: float = 0.0
-    probe_at_least: int = 0
-    subscribers: tuple[Subscriber, ...] = ()
-    redact: Redactor = field(default_factory=Redactor)
-    restore: Callable[[], None] = lambda: None  # of the terminal, before a second signal ends the process
 
 
 def perform(

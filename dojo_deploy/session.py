@@ -31,7 +31,9 @@ class OpenSession:
         self.lease = ("", 0)
         self._lock = threading.Lock()
         self._shells: dict[str, Shell] = {CONTROLLER: LocalShell()}
+        self._left: list[Shell] = []
         self._guards: dict[str, threading.Lock] = {}
+        self._warmed: set[str] = set()
         self._store: Store | None = None
         self._gateways: Gateways | None = None
         self._closed = False
@@ -53,12 +55,24 @@ class OpenSession:
 
     def warm(self, hosts: Iterable[str]) -> None:
         """Begins to connect, while other things are done; what goes wrong is said by who needs the host."""
-        names = list(hosts)
+        with self._lock:
+            names = [host for host in hosts if host not in self._warmed]
+            self._warmed.update(names)
         lanes = max((self.inventory.hosts[name].ssh.lanes for name in names), default=1)
         executor = ThreadPoolExecutor(max_workers=lanes, thread_name_prefix="connect")
         for name in names:
             executor.submit(self._warm, name)
         executor.shutdown(wait=False)
+
+    def turn_to(self, inventory: Inventory) -> None:
+        """Goes on with another inventory of the same site: hosts that it describes otherwise are connected to anew."""
+        with self._lock:
+            for name in [*self._shells]:
+                if name != CONTROLLER and self.inventory.hosts.get(name) != inventory.hosts.get(name):
+                    # Not closed yet: the store may speak over it.
+                    self._left.append(self._shells.pop(name))
+                    self._warmed.discard(name)
+            self.inventory = inventory
 
     def guard(self, name: str) -> threading.Lock:
         return self._guard(f"guard {name}")
@@ -74,7 +88,7 @@ class OpenSession:
         with self._lock:
             # Threads of `warm` may still be about to connect.
             self._closed = True
-            shells = tuple(self._shells.values())
+            shells = (*self._shells.values(), *self._left)
         for shell in shells:
             with contextlib.suppress(DojoError):
                 shell.close()

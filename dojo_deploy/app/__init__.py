@@ -1,18 +1,47 @@
 """What the program can do, as functions: the tasks and `from dojo_deploy import …` both end here.
 
-changes       deploy, rollback, restart, retire, resume, abort: a run each
-plans         what a run would do; which strategy is meant
-looks         status, history, releases, report: reads only
-backups       the database dumped, read again, restored
-migrations    its schema brought to what serves
-windows       maintenance: the site closed, worked on, opened
-sites         from a name or a path to an open session
+    changes       deploy, rollback, restart, retire, resume, abort: a run each
+    plans         what a run would do; which strategy is meant
+    looks         status, history, releases, report: reads only
+    backups       the database dumped, read again, restored
+    migrations    its schema brought to what serves
+    windows       maintenance: the site closed, worked on, opened
+    sites         from a name or a path to an open session
+
+Names are imported when they are asked for: connections begin while the engine is still being loaded.
 """
 
-from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
-from dojo_deploy.app.looks import history, holder, record, releases, report, status
-from dojo_deploy.app.plans import about, choose, plan
-from dojo_deploy.app.sites import Site, read
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
+    from dojo_deploy.app.looks import history, holder, record, releases, report, status
+    from dojo_deploy.app.plans import about, choose, plan
+    from dojo_deploy.app.sites import Site, opening, read
+
+_HOMES = {
+    "Site": "sites",
+    "about": "plans",
+    "abort": "changes",
+    "choose": "plans",
+    "deploy": "changes",
+    "history": "looks",
+    "holder": "looks",
+    "opening": "sites",
+    "plan": "plans",
+    "read": "sites",
+    "record": "looks",
+    "releases": "looks",
+    "report": "looks",
+    "restart": "changes",
+    "resume": "changes",
+    "retire": "changes",
+    "rollback": "changes",
+    "status": "looks",
+}
 
 __all__ = [
     "Site",
@@ -22,6 +51,7 @@ __all__ = [
     "deploy",
     "history",
     "holder",
+    "opening",
     "plan",
     "read",
     "record",
@@ -33,3 +63,9 @@ __all__ = [
     "rollback",
     "status",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"dojo_deploy.app.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'dojo_deploy.app' has no attribute {name!r}")

@@ -8,12 +8,13 @@ from pathlib import Path
 from dojo_deploy.app.plans import about, choose
 from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import ReleaseOf, Result, Wishes, conduct, go_on
+from dojo_deploy.conduct import ReleaseOf, Result, conduct, go_on
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.which import built, due, earlier, present
+from dojo_deploy.wishes import Wishes
 
 
 def deploy(

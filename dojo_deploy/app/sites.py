@@ -7,23 +7,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dojo_deploy.conduct import Wishes
 from dojo_deploy.config import find_inventory, load_inventory, sandbox_options
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.session import OpenSession, opened, redactor
+from dojo_deploy.wishes import Wishes
 
-Site = Inventory | str | Path | None
+Site = OpenSession | Inventory | str | Path | None
 
 
 @contextlib.contextmanager
 def opening(inventory: Site, *, bring_up: bool = False) -> Iterator[OpenSession]:
-    """An open session on an inventory, closed afterwards. Raises ConfigError."""
+    """An open session on an inventory, closed afterwards; one that is open already is its owner's to close.
+
+    Raises ConfigError.
+    """
+    if isinstance(inventory, OpenSession):
+        yield inventory
+        return
     with opened(read(inventory, bring_up=bring_up)) as session:
         yield session
 
 
 def read(inventory: Site, *, bring_up: bool = False) -> Inventory:
     """An inventory by name, path or as it is. `bring_up`: start the embedded fleet if it is that one and is down."""
+    if isinstance(inventory, OpenSession):
+        return inventory.inventory
     if isinstance(inventory, Inventory):
         return inventory
     path = find_inventory(str(inventory) if inventory else None)

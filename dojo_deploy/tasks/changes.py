@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json as json_
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from invoke import Context, Exit
+from invoke import Context
 
 from dojo_deploy.tasks.flags import command, ended, is_dry, measured, overrides
-
-if TYPE_CHECKING:
-    from dojo_deploy.conduct import Result, Wishes
-    from dojo_deploy.inventory import Inventory
-
-PROBE_RATE = 400.0  # requests per second
-
-Run = Callable[["Inventory", "Wishes"], "Result"]
+from dojo_deploy.tasks.runs import change
 
 
 @command(
@@ -71,6 +63,7 @@ def deploy(
         report=report,
         json=json,
         verbose=verbose,
+        meets=limit if artifact else None,
     )
 
 
@@ -114,6 +107,7 @@ def rollback(
         lambda site, wishes: app.rollback(site, strategy, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
+        meets=limit,
         json=json,
         verbose=verbose,
     )
@@ -142,6 +136,7 @@ def restart(
         lambda site, wishes: app.restart(site, wishes=wishes, **asked),
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
+        meets=limit,
         json=json,
         verbose=verbose,
     )
@@ -198,43 +193,6 @@ def abort(context: Context, inventory: str = "", reason: str = "", json: bool = 
         json=json,
         verbose=verbose,
     )
-
-
-def change(run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool) -> None:
-    from dojo_deploy import app
-    from dojo_deploy.conduct import Wishes
-    from dojo_deploy.reporters import choose
-    from dojo_deploy.session import redactor
-
-    with ended(json=json):
-        site = app.read(inventory, bring_up=True)
-        reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
-        rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
-        try:
-            result = run(site, Wishes(subscribers=(reporter,), probe_rate=rate, restore=reporter.close))
-        finally:
-            reporter.close()
-    if not result.run:
-        said = result.reason or "nothing is open: no run to resume or to abort"
-        print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
-    elif report:
-        _report(site, result.run, report)
-    if result.exit_code:
-        raise Exit(code=result.exit_code)
-
-
-def _report(site: Inventory, run: str, path: str) -> None:
-    """What goes wrong here changes nothing of how the run ended."""
-    from pathlib import Path
-
-    from dojo_deploy import app
-    from dojo_deploy.errors import DojoError
-    from dojo_deploy.reports import write
-
-    try:
-        write(app.report(site, run=run), Path(path))
-    except DojoError as exc:
-        print(f"no report: {exc}", file=sys.stderr)
 
 
 def _show(inventory: str, strategy: str, *, json: bool, **asked: Any) -> None:

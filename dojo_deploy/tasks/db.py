@@ -9,8 +9,8 @@ from typing import Any
 
 from invoke import Context, Exit
 
-from dojo_deploy.tasks.changes import change
 from dojo_deploy.tasks.flags import command, ended, is_dry, overrides
+from dojo_deploy.tasks.runs import change
 
 REFUSED, FAILED = 10, 20
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
-from dojo_deploy.tasks.changes import change
+from dojo_deploy.tasks.runs import change
 from dojo_deploy.tasks.flags import command, ended, is_dry, overrides, seconds
 
 if TYPE_CHECKING:

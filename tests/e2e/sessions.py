@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Wishes
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import Event
+from dojo_deploy.wishes import Wishes
 
 # Patience is for people: what is tested here is what happens between two events, not how long a gate is held.
 QUICK = {

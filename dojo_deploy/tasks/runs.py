@@ -1,0 +1,70 @@
+"""How a task carries out a run: connected early, told as it goes, ended with its exit code."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from invoke import Exit
+
+from dojo_deploy.tasks.flags import ended
+
+if TYPE_CHECKING:
+    from dojo_deploy.conduct import Result
+    from dojo_deploy.session import OpenSession
+    from dojo_deploy.wishes import Wishes
+
+PROBE_RATE = 400.0  # requests per second
+
+Run = Callable[["OpenSession", "Wishes"], "Result"]
+
+
+def change(
+    run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool, meets: str | None = ""
+) -> None:
+    """One run, told. `meets`: the hosts, as --limit names them, that it will ask at once; None for one that builds."""
+    from dojo_deploy.app import opening
+
+    with ended(json=json), opening(inventory, bring_up=True) as session:
+        site = session.inventory
+        if meets is not None:
+            # Connections are made while the rest of the program is loaded.
+            session.warm(host.name for host in site.select(meets))
+        result = _told(run, session, load=load, json=json, verbose=verbose)
+        if not result.run:
+            said = result.reason or "nothing is open: no run to resume or to abort"
+            print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
+        elif report:
+            _report(session, result.run, report)
+    if result.exit_code:
+        raise Exit(code=result.exit_code)
+
+
+def _told(run: Run, session: OpenSession, *, load: bool | None, json: bool, verbose: bool) -> Result:
+    from dojo_deploy.reporters import choose
+    from dojo_deploy.session import redactor
+    from dojo_deploy.wishes import Wishes
+
+    site = session.inventory
+    reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
+    rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
+    try:
+        return run(session, Wishes(subscribers=(reporter,), probe_rate=rate, restore=reporter.close))
+    finally:
+        reporter.close()
+
+
+def _report(session: OpenSession, run: str, path: str) -> None:
+    """What goes wrong here changes nothing of how the run ended."""
+    from pathlib import Path
+
+    from dojo_deploy import app
+    from dojo_deploy.errors import DojoError
+    from dojo_deploy.reports import write
+
+    try:
+        write(app.report(session, run=run), Path(path))
+    except DojoError as exc:
+        print(f"no report: {exc}", file=sys.stderr)
