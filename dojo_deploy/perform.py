@@ -76,8 +76,11 @@ def perform(
     undoing: str = "",
     resumed: bool = False,
     abort: bool = False,
+    record: ledger.Record | None = None,
 ) -> Result:
     """Carries the run out, from where it is, and ends it. `abort`: undoing is what was asked for, and no failure.
+
+    `record`, where it was read under this very lock, need not be read again.
 
     Raises what keeps a run from being told: RefusedError without a journal, StoreError or FencedError from the store.
     """
@@ -100,7 +103,7 @@ def perform(
                 trail.emit(load)
             # Here too the first signal only asks: a run that has ended must not be left open for want of a note.
             cleared.result()
-            result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort)
+            result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort, record=record)
         if journal.trouble:
             trail.emit(Warned(text=f"the journal is not whole: {journal.trouble}"))
     return result
@@ -146,6 +149,7 @@ def _finish(
     started: float,
     *,
     abort: bool,
+    record: ledger.Record | None,
 ) -> Result:
     session, plan, trail = run.session, run.plan, run.trail
     site, clock = session.inventory, session.clock
@@ -186,7 +190,7 @@ def _finish(
             run.lease.release(closed=False)
     else:
         # Last, so that a run which is aborted until then has left nothing in the record.
-        remembered = executor.submit(remember, run, verdict, outcome.reason, seen, wishes.redact)
+        remembered = executor.submit(remember, run, verdict, outcome.reason, seen, wishes.redact, record)
         code = EXIT_CODES[verdict]
         journal = path_of(work_folder(site), site.scope, run.id)
         kept = executor.submit(keep, session.store, run.id, run.lease.generation, journal)

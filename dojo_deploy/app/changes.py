@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dojo_deploy.app.plans import about, choose
 from dojo_deploy.app.sites import Site, complete, opening
+from dojo_deploy.begin import ReleaseOf
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import ReleaseOf, Result, conduct, go_on
+from dojo_deploy.conduct import Result, conduct, go_on
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError

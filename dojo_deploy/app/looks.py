@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dojo_deploy.app.sites import Site, opening
-from dojo_deploy.conduct import site_lanes
+from dojo_deploy.begin import site_lanes
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from dojo_deploy.app import plans
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.conduct import Result, conduct, look_and_plan, site_lanes, start_looking
+from dojo_deploy.begin import look_and_plan, site_lanes, start_looking
+from dojo_deploy.conduct import Result, conduct
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.facts import ask
 from dojo_deploy.engine.trail import EventTrail

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.conduct import ReleaseOf, look_and_plan, site_lanes
+from dojo_deploy.begin import ReleaseOf, look_and_plan, site_lanes
 from dojo_deploy.config import load_strategy
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail

@@ -20,8 +20,9 @@ from dojo_deploy.release import Finding, HostSeen, Known, Migration, Observed, P
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "forget", "mark_bad", "new_run_id", "note_number", "notes", "observed_as_dict",
-    "observed_from_dict", "passed", "prune", "read_artifact", "read_header", "read_json", "read_record",
+    "Header", "Notes", "Record", "began", "forget", "mark_bad", "new_run_id", "note_number", "notes",
+    "observed_as_dict", "observed_from_dict", "passed", "prune", "read_artifact", "read_header", "read_json",
+    "read_record",
     "release_as_dict", "release_from_dict", "set_live", "set_retired", "take_back", "was_pruned", "write_artifact",
     "write_header",
 ]  # fmt: skip
@@ -110,6 +111,14 @@ def find_header(store: Store, run: str) -> Header | None:
     """None when the run never began."""
     values = read_json(store, f"runs/{run}/header.json")
     return _built(Header, values) if values else None
+
+
+def began(store: Store, header: Header) -> bool:
+    """Whether a run that is open can have changed anything: not before its artifact, if it brings one, was there."""
+    if not header.options.get("artifact"):
+        return True
+    keys = store.list(f"runs/{header.run}/")
+    return f"runs/{header.run}/artifact" in keys or any(note_number(key) for key in keys)
 
 
 def write_artifact(store: Store, run: str, path: Path) -> None:

@@ -54,17 +54,17 @@ class Looking:
     ) -> None:
         self._session = session
         self._optional = optional
-        self._record = executor.submit(record)
+        self.record = executor.submit(record)
         self._warnings = executor.submit(session.inventory.balancer.warnings, session)
         self._hosts = {
-            host.name: executor.submit(_examine, session, host, self._record, platform=platform) for host in hosts
+            host.name: executor.submit(_examine, session, host, self.record, platform=platform) for host in hosts
         }
 
     def observed(self) -> Observed:
         """Raises the first TransportError, naming all that fail, or BalancerError for a balancer that serves some of
         the hosts and could not be changed."""
         site, found = self._session.inventory, self._found()
-        record = self._record.result()
+        record = self.record.result()
         slot = record.live or BLUE
         serving = slots_served(self._session)
         if serving:

@@ -26,6 +26,7 @@ class Record:
     standby: Standby | None = None
     generation: int = 0
     others: dict[str, Any] = field(default_factory=dict)  # keys of a newer version, kept as they are
+    etag: str = field(default="", compare=False)  # of the object it was read from; empty when there was none
 
     def find(self, release: str) -> Known | None:
         return next((known for known in self.releases if known.id == release), None)
@@ -34,14 +35,23 @@ class Record:
 def read_record(store: Store) -> Record:
     """The record; an empty one before the first run."""
     found = store.get(KEY)
-    return _decode(found.data) if found else Record()
+    return replace(_decode(found.data), etag=found.etag) if found else Record()
 
 
-def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = True, generation: int = 0) -> None:
+def passed(
+    store: Store,
+    release: Release,
+    *,
+    run: str,
+    at: str,
+    whole: bool = True,
+    generation: int = 0,
+    read: Record | None = None,
+) -> None:
     """`release` went into service at `at` (UTC). Not `whole`: on some hosts only, so nothing goes back to it by itself.
 
-    One that was bad before is so no more: its gates have passed since. Raises FencedError when a run with a newer
-    `generation` has written the record.
+    One that was bad before is so no more: its gates have passed since. `read`: the record as it was read before; where
+    it is not so any more, it is read again. Raises FencedError when a run with a newer `generation` has written it.
     """
 
     def change(record: Record) -> Record:
@@ -59,7 +69,7 @@ def passed(store: Store, release: Release, *, run: str, at: str, whole: bool = T
         )
         return _with(record, fresh)
 
-    _change(store, change, generation)
+    _change(store, change, generation, read)
 
 
 def set_live(store: Store, slot: str, standby: Standby | None, *, generation: int = 0) -> None:
@@ -115,17 +125,16 @@ def _with(record: Record, known: Known, *, moved: bool = True) -> Record:
     return replace(record, releases=releases[-KEPT:])
 
 
-def _change(store: Store, change: Callable[[Record], Record], generation: int) -> None:
+def _change(store: Store, change: Callable[[Record], Record], generation: int, read: Record | None = None) -> None:
     for attempt in range(TRIES):
-        found = store.get(KEY)
-        record = _decode(found.data) if found else Record()
+        record = read if read and not attempt else read_record(store)
         if generation and record.generation > generation:
             raise FencedError(f"the record was changed under generation {record.generation}, and this is {generation}")
         fresh = replace(change(record), generation=max(generation, record.generation))
-        if found and fresh == record:
+        if record.etag and fresh == record:
             return
         try:
-            store.put(KEY, _encode(fresh), etag=found.etag if found else None, absent=found is None)
+            store.put(KEY, _encode(fresh), etag=record.etag or None, absent=not record.etag)
         except ConflictError:
             if attempt + 1 == TRIES:
                 raise

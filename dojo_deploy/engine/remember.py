@@ -28,8 +28,10 @@ def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
     return seen.standby
 
 
-def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redactor) -> None:
-    """Writes the record: what passed its gates, and what must not be chosen again."""
+def remember(
+    run: Run, verdict: str, reason: str, seen: Observed, redact: Redactor, record: ledger.Record | None = None
+) -> None:
+    """Writes the record: what passed its gates, and what must not be chosen again. `record`: as it was read before."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
     if run.plan.strategy in NO_RELEASE:
         return
@@ -39,7 +41,7 @@ def remember(run: Run, verdict: str, reason: str, seen: Observed, redact: Redact
         return
     if verdict in ("done", "partial", "tolerated"):
         at = utc(run.session.clock.now())
-        ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation)
+        ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation, read=record)
         if run.plan.strategy == "rollback" and verdict == "done":
             for left in {*map(seen.current, seen.hosts), *_left(run)} - {release.id, ""}:
                 why = f"rolled back to {release.id} by run {run.id}"

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 WORD, NAME, STRING, BODY, NUMBER, SIGN, META, BROKEN = (
     "word", "name", "string", "body", "number", "sign", "meta", "broken",
 )  # fmt: skip
-LEXEMES = re.compile(
-    r"""
+LEXEMES = r"""
     (?P<space>\s+)
   | (?P<comment>--[^\n]*)
   | (?P<block>/\*)
@@ -22,9 +21,7 @@ LEXEMES = re.compile(
   | (?P<meta>\\[^\n]*)
   | (?P<broken>['"])
   | (?P<sign>::|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+"""  # compiled by its first use, which many a program that imports this never comes to
 COMMENT_EDGE = re.compile(r"/\*|\*/")
 COPY_END = re.compile(r"^\\\.\r?$", re.MULTILINE)
 
@@ -75,9 +72,10 @@ def statements(sql: str, *, line: int = 1) -> tuple[Statement, ...]:
 
 def tokens(sql: str, *, line: int = 1) -> Iterator[Token]:
     """Every token but white space and comments."""
+    lexemes = re.compile(LEXEMES, re.VERBOSE | re.DOTALL)  # re keeps it
     position, first, copies = 0, "", False
     while position < len(sql):
-        match = LEXEMES.match(sql, position)
+        match = lexemes.match(sql, position)
         assert match, "the last branch takes any character"
         kind, text = str(match.lastgroup), match.group()
         end = match.end()

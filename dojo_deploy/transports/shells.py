@@ -21,7 +21,7 @@ RECONNECTS = 20  # connections that one shell may lose before it says so instead
 OUTPUT_BYTES = 8 * 1024 * 1024
 # The kernel takes 128 KiB in one argument, which is how sshd hands the text to the login shell.
 ARGUMENT_BYTES = 64 * 1024
-AHEAD = 3  # sessions: for a look at the host, its job and its gate
+AHEAD = 2  # sessions: for a look at the host and for its job
 
 
 class SshShell:

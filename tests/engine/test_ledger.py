@@ -118,6 +118,14 @@ def test_lanes_note_side_by_side_without_losing_any(store: Store) -> None:
     assert sorted(int(note["step"]) for note in ledger.notes(store, "r")) == list(range(40))
 
 
+def test_a_record_that_was_read_before_is_read_again_where_it_has_changed(store: Store) -> None:
+    ledger.passed(store, Release("v1"), run="r1", at="2026-01-01T00:00:00Z", generation=1)
+    before = ledger.read_record(store)
+    ledger.mark_bad(store, Release("v1"), "because", generation=1)
+    ledger.passed(store, Release("v2"), run="r2", at="2026-01-02T00:00:00Z", generation=2, read=before)
+    assert [(known.id, known.bad) for known in ledger.read_record(store).releases] == [("v1", "because"), ("v2", "")]
+
+
 def test_notes_are_masked(store: Store) -> None:
     ledger.Notes(store, redact=Redactor(["hunter22"])).note("r", "outcome", {"detail": ["it is hunter22"]})
     assert ledger.notes(store, "r")[0]["detail"] == ["it is ***"]

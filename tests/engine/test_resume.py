@@ -6,6 +6,9 @@ The same runs over SSH, PM2 and nginx, at a sample of the points, are in tests/e
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,18 +144,35 @@ def test_the_artifact_that_a_resumed_run_brings_is_there_until_it_ends(fleet: Fl
     assert not list(folder.iterdir())
 
 
-def test_a_run_that_can_be_resumed_has_its_artifact_in_the_store(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, write, early = fleet.base / "app.tgz", ledger.write_artifact, []
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_run_has_begun_once_its_artifact_is_in_the_store(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, arrives: bool
+) -> None:
+    file, write = fleet.base / "app.tgz", ledger.write_artifact
     file.write_bytes(b"artifact")
+    release = replace(RELEASE, sha256=hashlib.sha256(b"artifact").hexdigest())
 
-    def slowly(store: Store, run: str, path: Path) -> None:
+    def die(store: Store, run: str, path: Path) -> None:
         until(lambda: fleet.open_run() == run, within=10.0)
-        early.append(until(lambda: store.get(f"runs/{run}/header.json") is not None, within=0.3))
-        write(store, run, path)
+        until(lambda: store.get(f"runs/{run}/header.json") is not None, within=10.0)
+        if arrives:
+            write(store, run, path)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(ledger, "write_artifact", slowly)
-    assert fleet.deploy(Tiny(), artifact=file).verdict == "done"
-    assert early == [False], "killed in that moment, it could only have been aborted"
+    monkeypatch.setattr(ledger, "write_artifact", die)
+    controller = multiprocessing.get_context("fork").Process(
+        target=lambda: fleet.deploy(Tiny(), release, artifact=file)
+    )
+    controller.start()
+    controller.join(60)
+    assert controller.exitcode == -signal.SIGKILL
+    run = fleet.open_run()
+    assert run and fleet.on() == OLD
+
+    assert fleet.go_on().verdict == ("done" if arrives else "nothing to do")
+    assert fleet.on() == (NEW if arrives else OLD)
+    assert fleet.is_clean()
+    assert bool(fleet.store().list(f"runs/{run}/")) == arrives
 
 
 def test_a_step_that_may_run_once_stays_failed_whoever_mends_its_host(fleet: Fleet) -> None:
