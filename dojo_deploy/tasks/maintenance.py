@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
-from dojo_deploy.tasks.runs import change
 from dojo_deploy.tasks.flags import command, ended, is_dry, overrides, seconds
+from dojo_deploy.tasks.runs import change
 
 if TYPE_CHECKING:
     from dojo_deploy.app.windows import View
