@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from dojo_deploy.app.plans import choose
 from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.begin import look_and_plan, site_lanes
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import Result, conduct, go_on
+from dojo_deploy.conduct import Result, Wishes, conduct, go_on
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
@@ -24,13 +24,13 @@ from dojo_deploy.which import present
 from dojo_deploy.windows import diary
 from dojo_deploy.windows.notice import announced, moment, not_yet
 from dojo_deploy.windows.window import CLOSED, OPENED, OVER, SCHEDULED, Window, new_id
-from dojo_deploy.wishes import Wishes
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Strategy
 
 Overrides = Mapping[str, str] | None
 RUNS = ("maintenance", "reopen")
+SHARED = ("page", "workers", "verify", "gate", "watch", "hooks", "on_interrupt")
 UNANNOUNCED = "begun without notice"
 TEXT = "The site will be unavailable"
 
@@ -169,7 +169,7 @@ def plan(inventory: Site = None, verb: str = "start", *, overrides: Overrides = 
             notes = tuple(f"refused without --reason: {text}" for text in why)
         else:
             chosen = _reopen(session, _open_window(session), "done" if verb == "finish" else "aborted", overrides)
-        made = look_and_plan(session, chosen, present, executor, platform=False)[1]
+        _, made = look_and_plan(session, chosen, present, executor, platform=False)
         return replace(made, notes=(*made.notes, *notes))
 
 
@@ -197,14 +197,14 @@ def _begins(session: OpenSession, settings: Maintenance, reason: str) -> tuple[W
 
 def _carried_out(session: OpenSession, chosen: Strategy, wishes: Wishes | None, reason: str) -> Result:
     wishes = complete(session, replace(wishes or Wishes(), reason=reason))
-    trail = EventTrail(session.clock, wishes.subscribers)
-    return conduct(session, chosen, present, wishes, trail, artifact=None, platform=False)
+    return conduct(
+        session, chosen, present, wishes, EventTrail(session.clock, wishes.subscribers), artifact=None, platform=False
+    )
 
 
 def _reopen(session: OpenSession, window: Window, outcome: str, overrides: Overrides) -> Reopen:
     settings = _settings(session, overrides)
-    shared: Iterable[str] = ("page", "workers", "verify", "gate", "watch", "hooks", "on_interrupt")
-    values = {name: getattr(settings, name) for name in shared}
+    values = {name: getattr(settings, name) for name in SHARED}
     return Reopen(outcome=outcome, window=window.id, closed=window.state == CLOSED, **values)
 
 
@@ -238,9 +238,8 @@ def _has_open_run(session: OpenSession) -> bool:
 
 
 def _view(session: OpenSession, window: Window | None) -> View:
-    closed: bool | None
     try:
-        closed = session.inventory.balancer.closed(session)
+        closed: bool | None = session.inventory.balancer.closed(session)
     except DojoError:
         closed = None
     letters = tuple(letter for box in outbox.waiting(session.store) for letter in box.waiting)
