@@ -160,11 +160,10 @@ def plan(inventory: Site = None, verb: str = "start", *, overrides: Overrides = 
     with opening(inventory) as session, threads(site_lanes(session)) as executor:
         window, now = diary.current(session.store), session.clock.now()
         notes: tuple[str, ...] = ()
-        chosen: Strategy
         if verb == "start":
             settings = _settings(session, overrides)
             closed = window is not None and window.state == CLOSED
-            chosen = replace(settings, window=window.id if window else "m-unscheduled", closed=closed)
+            chosen: Strategy = replace(settings, window=window.id if window else "m-unscheduled", closed=closed)
             why = not_yet(session, window, settings.notice, now)
             notes = tuple(f"refused without --reason: {text}" for text in why)
         else:
@@ -242,9 +241,9 @@ def _view(session: OpenSession, window: Window | None) -> View:
         closed: bool | None = session.inventory.balancer.closed(session)
     except DojoError:
         closed = None
-    letters = tuple(letter for box in outbox.waiting(session.store) for letter in box.waiting)
-    before = tuple(each for each in diary.read(session.store) if each.state == OVER)
-    return View(window, announced(session, window) if window else "", closed, letters, before)
+    letters = (letter for box in outbox.waiting(session.store) for letter in box.waiting)
+    before = (each for each in diary.read(session.store) if each.state == OVER)
+    return View(window, announced(session, window) if window else "", closed, tuple(letters), tuple(before))
 
 
 def _who() -> str:
