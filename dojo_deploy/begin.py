@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import dojo_deploy
+from dojo_deploy.asking import answered
 from dojo_deploy.clock import utc
 from dojo_deploy.config import strategy_document
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.closing import close_forgotten
 from dojo_deploy.engine.executors import threads
-from dojo_deploy.engine.facts import ask
 from dojo_deploy.engine.observe import Looking
 from dojo_deploy.errors import DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
@@ -138,12 +138,6 @@ def _header(
 def _may_lack(site: Inventory, strategy: Strategy) -> bool:
     """Whether the strategy can do without a colour's hosts that are lost: then it refuses by itself where it cannot."""
     return bool(site.colours) and getattr(strategy, "leaves_lost_hosts", False)
-
-
-def answered(session: OpenSession, strategy: Strategy, seen: Observed) -> Observed:
-    """With what the strategy itself asks."""
-    questions = getattr(strategy, "asks", {})
-    return replace(seen, facts=ask(session, seen, questions)) if questions else seen
 
 
 def _discard(session: OpenSession, run: str, parts: list[Future[None]]) -> None:

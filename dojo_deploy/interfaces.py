@@ -212,7 +212,7 @@ class Strategy(Protocol):
     """How a site is changed. A frozen dataclass; its fields are the keys of its file.
 
     A class attribute `release` says which one it is about: `build` (when there is none), `earlier` or `present`.
-    An attribute `asks` (name -> line) is answered by the first host, in `seen.facts`, before the plan is made.
+    `asks` (name -> line, or a method that makes it of what was seen) is answered by the first host, in `seen.facts`.
     """
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:

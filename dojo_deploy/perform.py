@@ -36,9 +36,7 @@ EXIT_CODES = {
     "nothing to do": 0,
     "fenced": 12,
     "rolled back": 20,
-    "tolerated": 30,
-    "halted": 30,
-    "mixed": 30,
+    **dict.fromkeys(("tolerated", "kept", "halted", "mixed"), 30),
     "interrupted": 130,
 }
 

@@ -98,6 +98,7 @@ class Step:
     gate: Gate | None = None
     undo: Step | None = None
     point_of_no_return: bool = False
+    no_way_back: bool = False  # once it began its lane is left as it is: what was there before could not serve any more
     deadline: float = 60.0
     once: bool = False  # once per run, whatever the batches
     # An undo that is left out for a host that failed within `max_failures`; its gate is held before it, not after.
@@ -154,6 +155,7 @@ class Plan:
     keep_for: float = 0.0
     retires: str = ""  # the slot that is no standby any more
     window: str = ""  # the maintenance window in which this is done
+    contract: str = ""  # why, once the plan's migration has run, nothing that served before can; empty: it can
 
     def __post_init__(self) -> None:
         ids = Counter(
@@ -190,6 +192,7 @@ class Plan:
             "standby": {**asdict(self.standby), "keep_for": self.keep_for} if self.standby else None,
             "retires": self.retires,
             **({"window": self.window} if self.window else {}),
+            **({"contract": self.contract} if self.contract else {}),
             "seconds": {"at_least": at_least(self), "at_most": at_most(self)},
         }
 
@@ -223,6 +226,7 @@ def _as_dict(step: Step) -> dict[str, object]:
         "gate": step.gate.preview() if step.gate else None,
         "undo": _as_dict(step.undo) if step.undo else None,
         "point_of_no_return": step.point_of_no_return,
+        **({"no_way_back": True} if step.no_way_back else {}),
         "deadline": step.deadline,
         "once": step.once,
     }

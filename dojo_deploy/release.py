@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dojo_deploy.inventory import BLUE, App, Host, Process
+from dojo_deploy.migration import Finding as Finding
+from dojo_deploy.migration import Migration as Migration
+from dojo_deploy.migration import Tool as Tool
 
 
 @dataclass(frozen=True)
@@ -31,30 +34,11 @@ class Platform:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a person should know of one statement of a migration. `kind` is one of dojo_deploy.migrations' KINDS."""
-
-    line: int
-    kind: str
-    reason: str
-    instead: str = ""
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One file of a release that changes the schema: its path in the release, and what was found in it."""
-
-    name: str
-    sha256: str
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True)
 class Release:
     """One thing that can run: `id` is unique for its content and names its folder on every host.
 
     `sha256` and `size` are those of the artifact; empty and 0 for a release that already lies on the hosts.
-    `migrations`: those in its artifact, in the order in which they run; unknown for one that lies on the hosts.
+    `migrations`: those in its artifact, in the order in which they run, known where `tool` is.
     """
 
     id: str
@@ -64,6 +48,7 @@ class Release:
     size: int = 0
     platform: Platform = Platform()
     migrations: tuple[Migration, ...] = ()
+    tool: Tool = Tool()
 
 
 @dataclass(frozen=True)
@@ -150,6 +135,9 @@ class Known:
     before: str = ""  # what `passed` was when `run` wrote it
     was_bad: str = ""  # what `bad` was before a run wrote it
     sha256: str = ""
+    migrations: tuple[Migration, ...] | None = None  # those it came with; None: nobody looked
+    tool: Tool = Tool()
+    migrated: bool = False  # the database has seen its migrations: all of them, or the first ones
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.session import OpenSession, work_folder
 from dojo_deploy.steps.database import Migrate, with_migrations
 from dojo_deploy.steps.releases import with_environment
+from dojo_deploy.steps.schema import as_released
 
 
 def built(
@@ -64,10 +65,10 @@ def earlier(seen: Observed, to: str, hosts: Iterable[str]) -> Release:
         good = seen.last_good(other_than=_newest(seen, hosts))
         if good is None:
             raise RefusedError("the record names no earlier release that passed its gates", hint="invoke releases")
-        return Release(good.id, good.commit, good.ref)
+        return as_released(good)
     for known in reversed(seen.known):
         if to in (known.id, known.ref, known.commit) or (len(to) >= 6 and known.commit.startswith(to)):
-            return Release(known.id, known.commit, known.ref)
+            return as_released(known)
     if any(to in found.releases for found in seen.hosts.values()):
         return Release(to)
     raise RefusedError(f"no release {to!r} in the record, and none on the hosts", hint="invoke releases")
@@ -79,7 +80,7 @@ def present(seen: Observed) -> Release:
     found = counted.most_common(1)
     name = found[0][0] if found else ""
     known = next((known for known in seen.known if known.id == name), None)
-    return Release(name, known.commit, known.ref) if known else Release(name)
+    return as_released(known) if known else Release(name)
 
 
 def due(record: Record, now: str, *, early: bool) -> tuple[Standby | None, str]:

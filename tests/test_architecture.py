@@ -19,6 +19,7 @@ VALUES = {
     "patterns",
     "inventory",
     "readings",
+    "migration",
     "release",
     "events",
     "clock",

@@ -16,7 +16,7 @@ from dojo_deploy.events import Warned
 from dojo_deploy.interfaces import Session
 from dojo_deploy.release import HostSeen, Layout, Observed
 
-ENDED = ("done", "partial", "tolerated", "rolled back", "aborted")
+ENDED = ("done", "partial", "tolerated", "rolled back", "kept", "aborted")
 
 
 def close_hosts(run: Run, outcome: Outcome, executor: Executor) -> dict[str, HostSeen]:

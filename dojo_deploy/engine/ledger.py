@@ -8,23 +8,32 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dojo_deploy.engine.journal import redacted
-from dojo_deploy.engine.record import Record, mark_bad, passed, read_record, set_live, set_retired, take_back
+from dojo_deploy.engine.packed import migration, packed, tool, unpacked
+from dojo_deploy.engine.record import (
+    Record,
+    has_migrated,
+    mark_bad,
+    passed,
+    read_record,
+    set_live,
+    set_retired,
+    take_back,
+)
 from dojo_deploy.errors import ConflictError, FencedError, RefusedError, StoreError
 from dojo_deploy.interfaces import Store
-from dojo_deploy.release import Finding, HostSeen, Known, Migration, Observed, Platform, Release, Standby
+from dojo_deploy.release import HostSeen, Observed, Platform, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 __all__ = [
-    "Header", "Notes", "Record", "began", "forget", "mark_bad", "new_run_id", "note_number", "notes",
+    "Header", "Notes", "Record", "began", "forget", "has_migrated", "mark_bad", "new_run_id", "note_number", "notes",
     "observed_as_dict", "observed_from_dict", "passed", "prune", "read_artifact", "read_header", "read_json",
-    "read_record",
-    "release_as_dict", "release_from_dict", "set_live", "set_retired", "take_back", "was_pruned", "write_artifact",
-    "write_header",
+    "read_record", "release_as_dict", "release_from_dict", "set_live", "set_retired", "take_back", "was_pruned",
+    "write_artifact", "write_header",
 ]  # fmt: skip
 
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
@@ -189,7 +198,8 @@ def was_pruned(store: Store, run: str) -> bool:
 
 
 def observed_as_dict(seen: Observed) -> dict[str, Any]:
-    return asdict(seen)
+    known, migrations = packed(seen.known)
+    return {**asdict(replace(seen, known=())), "known": known, "migrations": migrations}
 
 
 def observed_from_dict(data: Mapping[str, Any]) -> Observed:
@@ -204,7 +214,7 @@ def observed_from_dict(data: Mapping[str, Any]) -> Observed:
         )
         for name, host in data["hosts"].items()
     }
-    known = tuple(_built(Known, item) for item in data["known"])
+    known = unpacked(data["known"], data.get("migrations", ()))
     standby = _built(Standby, data["standby"]) if data.get("standby") else None
     serving = _tupled(data.get("serving", {}))
     return _built(Observed, {**_tupled(data), "hosts": hosts, "known": known, "standby": standby, "serving": serving})
@@ -215,11 +225,9 @@ def release_as_dict(release: Release) -> dict[str, Any]:
 
 
 def release_from_dict(data: Mapping[str, Any]) -> Release:
-    migrations = tuple(
-        _built(Migration, {**item, "findings": tuple(_built(Finding, found) for found in item["findings"])})
-        for item in data.get("migrations", ())
-    )
-    return _built(Release, {**data, "platform": _built(Platform, data["platform"]), "migrations": migrations})
+    migrations = tuple(map(migration, data.get("migrations", ())))
+    platform = _built(Platform, data["platform"])
+    return _built(Release, {**data, "platform": platform, "migrations": migrations, "tool": tool(data.get("tool"))})
 
 
 def _note_key(run: str, number: int) -> str:

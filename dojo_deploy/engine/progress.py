@@ -42,6 +42,12 @@ class Progress:
         with self._lock:
             return self._ended.get(step) == 0
 
+    def has_migrated(self, plan: Plan) -> bool:
+        """The plan's migration has run to its end, or nobody knows that it has not."""
+        names = [name for name, stage, _, step in plan.steps() if stage.phase == "migrate" and step.point_of_no_return]
+        with self._lock:
+            return any(self._ended.get(name, 1) in (0, None) for name in names)
+
     def is_unknown(self, step: str) -> bool:
         """It began, and nobody knows yet how it ended."""
         with self._lock:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from dojo_deploy.engine.packed import kept, packed, unpacked
 from dojo_deploy.errors import ConflictError, FencedError, StoreError
 from dojo_deploy.interfaces import Store
 from dojo_deploy.inventory import BLUE
@@ -45,6 +46,7 @@ def passed(
     run: str,
     at: str,
     whole: bool = True,
+    migrated: bool = False,
     generation: int = 0,
     read: Record | None = None,
 ) -> None:
@@ -55,7 +57,7 @@ def passed(
     """
 
     def change(record: Record) -> Record:
-        known = record.find(release.id) or Known(release.id)
+        known = _taught(record.find(release.id) or Known(release.id), release, migrated=migrated)
         fresh = replace(
             known,
             commit=release.commit or known.commit,
@@ -70,6 +72,16 @@ def passed(
         return _with(record, fresh)
 
     _change(store, change, generation, read)
+
+
+def has_migrated(store: Store, release: Release, *, generation: int = 0) -> None:
+    """The database has seen migrations of `release`, however its run ended. Raises FencedError as `passed`."""
+
+    def change(record: Record) -> Record:
+        known = record.find(release.id) or Known(release.id, release.commit, release.ref)
+        return _with(record, _taught(known, release, migrated=True), moved=False)
+
+    _change(store, change, generation)
 
 
 def set_live(store: Store, slot: str, standby: Standby | None, *, generation: int = 0) -> None:
@@ -117,6 +129,14 @@ def mark_bad(store: Store, release: Release, why: str, *, unless_passed: bool = 
     _change(store, change, generation)
 
 
+def _taught(known: Known, release: Release, *, migrated: bool) -> Known:
+    """With what its artifact said of its migrations, where anybody read it."""
+    known = replace(known, migrated=known.migrated or migrated)
+    if not release.tool.run or not release.sha256:
+        return known
+    return replace(known, migrations=kept(release.migrations), tool=release.tool)
+
+
 def _with(record: Record, known: Known, *, moved: bool = True) -> Record:
     if not moved and record.find(known.id):
         releases = tuple(known if old.id == known.id else old for old in record.releases)
@@ -143,13 +163,15 @@ def _change(store: Store, change: Callable[[Record], Record], generation: int, r
 
 
 def _encode(record: Record) -> bytes:
+    releases, migrations = packed(record.releases)
     return json.dumps(
         {
             **record.others,
             "live": record.live,
             "standby": asdict(record.standby) if record.standby else None,
             "generation": record.generation,
-            "releases": [asdict(known) for known in record.releases],
+            "releases": releases,
+            "migrations": migrations,
         },
         indent=1,
     ).encode()
@@ -158,10 +180,9 @@ def _encode(record: Record) -> bytes:
 def _decode(data: bytes) -> Record:
     try:
         values = json.loads(data)
-        names = Known.__dataclass_fields__
-        releases = tuple(Known(**{key: item[key] for key in names if key in item}) for item in values.pop("releases"))
+        releases = unpacked(values.pop("releases"), values.pop("migrations", ()))
         standby = values.pop("standby", None)
         kept = Standby(standby["slot"], standby["release"], standby["until"]) if standby else None
         return Record(releases, values.pop("live"), kept, values.pop("generation"), values)
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, IndexError) as exc:
         raise StoreError(f"{KEY} in the store is not a record: {exc}", hint="was it edited by hand?") from exc

@@ -23,9 +23,14 @@ def _left(run: Run) -> tuple[str, ...]:
 def left_standing(run: Run, verdict: str, seen: Observed) -> Standby | None:
     """What could serve at once, now that the run has ended."""
     plan = run.plan
-    if verdict == "done" and (plan.retires or plan.standby):
+    if verdict in ("done", "kept") and (plan.retires or plan.standby):
         return plan.standby and replace(plan.standby, until=utc(run.session.clock.now() + plan.keep_for))
     return seen.standby
+
+
+def _serves(run: Run) -> bool:
+    """The traffic has gone to the new colour, and stays there."""
+    return any(step.no_way_back and run.progress.succeeded(name) for name, _, _, step in run.plan.steps())
 
 
 def remember(
@@ -33,6 +38,13 @@ def remember(
 ) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again. `record`: as it was read before."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
+    has_begun = any(
+        run.progress.began(name)
+        for name, stage, _, step in run.plan.steps()
+        if stage.phase == "migrate" and step.point_of_no_return
+    )
+    if run.plan.strategy == "migrate" and has_begun:
+        ledger.has_migrated(store, release, generation=generation)
     if run.plan.strategy in NO_RELEASE:
         return
     if run.plan.retires:
@@ -41,7 +53,10 @@ def remember(
         return
     if verdict in ("done", "partial", "tolerated"):
         at = utc(run.session.clock.now())
-        ledger.passed(store, release, run=run.id, at=at, whole=verdict == "done", generation=generation, read=record)
+        whole = verdict == "done"
+        ledger.passed(
+            store, release, run=run.id, at=at, whole=whole, migrated=has_begun, generation=generation, read=record
+        )
         if run.plan.strategy == "rollback" and verdict == "done":
             for left in {*map(seen.current, seen.hosts), *_left(run)} - {release.id, ""}:
                 why = f"rolled back to {release.id} by run {run.id}"
@@ -50,8 +65,12 @@ def remember(
             ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)
         return
     ledger.take_back(store, run.id, generation=generation)
-    if verdict in ("rolled back", "aborted") and (run.plan.slot != seen.live or run.plan.standby):
+    if has_begun:
+        ledger.has_migrated(store, release, generation=generation)
+    if verdict == "kept" and run.plan.slot != seen.live and _serves(run):
+        ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)
+    elif verdict in ("rolled back", "aborted") and (run.plan.slot != seen.live or run.plan.standby):
         ledger.set_live(store, seen.live, seen.standby, generation=generation)
-    if verdict in ("rolled back", "mixed") and not reason.startswith(NOBODYS_FAULT):
+    if verdict in ("rolled back", "kept", "mixed") and not reason.startswith(NOBODYS_FAULT):
         why = redact(f"run {run.id}: {reason.splitlines()[0]}")
         ledger.mark_bad(store, release, why, unless_passed=True, generation=generation)

@@ -19,7 +19,7 @@ ENDING = ("fenced", "interrupted")  # outcomes that end a run in any stage
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended. `verdict`: done, tolerated, rolled back, halted, mixed, interrupted, fenced."""
+    """How a run ended. `verdict`: done, tolerated, rolled back, kept, halted, mixed, interrupted, fenced."""
 
     verdict: str
     reason: str = ""
@@ -29,7 +29,7 @@ class Outcome:
     @property
     def is_over(self) -> bool:
         """Nothing is left to resume or to abort."""
-        return self.verdict in ("done", "tolerated", "rolled back")
+        return self.verdict in ("done", "tolerated", "rolled back", "kept")
 
 
 def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
@@ -173,6 +173,9 @@ def _undo(run: Run, executor: Executor, reason: str, seconds: dict[str, float]) 
         return Outcome("fenced", exc.message, {}, seconds)
     _call_hooks(run, executor, run.progress.failed_in)
     seconds["undo"] = round(clock.monotonic() - started, 3)
+    if run.plan.contract and run.progress.has_migrated(run.plan):
+        reason = f"{reason}\n{run.plan.contract}"
+        return Outcome("mixed" if undone.broken else "kept", reason, undone.broken, seconds)
     if undone.kept:
         reason = f"{reason}\n(kept: {undone.kept})"
     if undone.broken:

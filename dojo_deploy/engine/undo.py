@@ -24,14 +24,20 @@ class Undone:
 
 
 def undo(run: Run, executor: Executor) -> Undone:
-    """Undoes the run so far. A host whose undo fails, or that cannot be asked, is left as it is from there on.
+    """Undoes the run so far. A host whose undo fails, that cannot be asked, or whose step has no way back, stays as it
+    is from there on.
 
     Raises FencedError, InterruptedRunError: what is left to undo is another session's.
     """
     broken: dict[str, str] = {}
     stopped: DojoError | None = None
+    held: set[str] = set()
     for stage in _first(run.plan.stages):
-        lanes = [lane for lane in stage.lanes if _began(run, stage, lane) and lane.host not in broken]
+        left = {lane.host for lane in stage.lanes if _has_no_way_back(run, stage, lane)}
+        if stage.undone_first and left:
+            return Undone(broken)
+        held |= left
+        lanes = [lane for lane in stage.lanes if _began(run, stage, lane) and lane.host not in {*broken, *held}]
         futures = {lane.host: executor.submit(undo_lane, run, stage, lane) for lane in lanes}
         for host, future in futures.items():
             try:
@@ -134,6 +140,10 @@ def _first(stages: tuple[Stage, ...]) -> Iterator[Stage]:
 
 def _began(run: Run, stage: Stage, lane: Lane) -> bool:
     return any(run.progress.began(step_id(stage, lane, step)) for step in lane.steps)
+
+
+def _has_no_way_back(run: Run, stage: Stage, lane: Lane) -> bool:
+    return any(step.no_way_back and run.progress.began(step_id(stage, lane, step)) for step in lane.steps)
 
 
 def _groups(run: Run, stage: Stage, lane: Lane, *, stay_out: bool) -> Iterator[tuple[tuple[str, Step], ...]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dojo_deploy.migration import GRAVE as GRAVE
+
 # From the mildest to the worst. `contract`, `data loss` and `unreadable` need a person's word before they may run.
 KINDS = ("unjudged", "blocking", "fails", "contract", "data loss", "unreadable")
-GRAVE = ("contract", "data loss", "unreadable")
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,15 @@ def of_one_place(names: Iterable[str], places: tuple[str, ...] = PLACES) -> tupl
     return tuple(name for name in files if not place or name.startswith(f"{place}/"))
 
 
+def title(name: str) -> str:
+    """What people call a file: Prisma's by its folder."""
+    file = posixpath.basename(name)
+    return posixpath.basename(posixpath.dirname(name)) if file == "migration.sql" else file
+
+
 def known_as(name: str) -> frozenset[str]:
     """How migration tools call a file in their tables: Prisma by folder, others by file, stem or version."""
-    file = posixpath.basename(name)
-    named = posixpath.basename(posixpath.dirname(name)) if file == "migration.sql" else file
+    named = title(name)
     stem = posixpath.splitext(named)[0]
     return frozenset({named, stem, stem.partition("_")[0]})
 

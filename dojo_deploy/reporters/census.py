@@ -17,7 +17,7 @@ STYLES = {
     **dict.fromkeys(
         ("partial", "drained", "halted", "rolled back", "aborted", "interrupted", "open", "running"), "yellow"
     ),
-    **dict.fromkeys(("mixed", "tolerated", "unknown", "sick", "wrong", "bad", "failed", "fenced"), "bold red"),
+    **dict.fromkeys(("mixed", "kept", "tolerated", "unknown", "sick", "wrong", "bad", "failed", "fenced"), "bold red"),
     **dict.fromkeys(("bare", "none", "empty", "never began", "–"), "dim"),
 }
 

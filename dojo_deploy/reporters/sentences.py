@@ -32,6 +32,7 @@ NEXT = {
     "mixed": ("status", "resume", "abort"),
     "fenced": ("status",),
     "rolled back": ("status",),
+    "kept": ("status",),
 }
 MEANS = {
     "resume": "go on where it stopped",

@@ -199,15 +199,21 @@ def look(place: Placement, gate: Gate) -> Step:
 
 
 def switch(
-    site: Inventory, release: str, to: tuple[Backend, ...], away: tuple[Backend, ...], *, settle: float = 0.0
+    site: Inventory,
+    release: str,
+    to: tuple[Backend, ...],
+    away: tuple[Backend, ...],
+    *,
+    settle: float = 0.0,
+    no_way_back: bool = False,
 ) -> Stage:
-    """Traffic to another colour, proven by who answers. Undone before anything else is.
+    """Traffic to another colour, proven by who answers. Undone before anything else is, unless `no_way_back`.
 
     `settle`: seconds that connections to what is undone have to end before it is stopped; 0: it is not.
     """
     ends = Settle(site.balancer, settle, then="they end with it") if settle else None
     back = Step("switch back", Switch(site.balancer, away, to, ends), brings_traffic=True)
-    there = Step("switch", Switch(site.balancer, to, away), undo=back)
+    there = Step("switch", Switch(site.balancer, to, away), undo=back, no_way_back=no_way_back)
     proven = Step("identity", Identity(site.balancer, to, release))
     return Stage("switch", (Lane(CONTROLLER, (there, proven)),), undone_first=True)
 

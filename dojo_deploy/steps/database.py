@@ -9,14 +9,11 @@ from pathlib import Path
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.migrations.commands import ALLOWED, forbidden, is_deaf
-from dojo_deploy.migrations.findings import GRAVE
 from dojo_deploy.migrations.folders import in_artifact
-from dojo_deploy.migrations.programs import GUARD, LOCK, OWN_LOCKS, RUN
+from dojo_deploy.migrations.programs import GUARD, RUN
 from dojo_deploy.plan import OnHost, Step
-from dojo_deploy.release import Finding, Migration, Observed, Placement, Release
+from dojo_deploy.release import Placement, Release, Tool
 from dojo_deploy.steps import failures, migrated
-
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,10 @@ class Migrate:
     db/migrations. `applied`: a line run where the application serves, with its environment, that prints the names of
     those which the database has seen (before a name, `failed ` for one that stopped half-way); the tables of Prisma,
     node-pg-migrate and dbmate are known without. Else those which came with what serves now count as seen.
-    `allow_contract`: also such as the release that serves cannot live with. `lock_within` in seconds: for another
-    migration of the same database to end. `lock_timeout` in seconds, by PGOPTIONS, which poolers and Prisma's own
-    engine do not take; 0: the database's.
+    `allow_contract`: also such as the release that serves cannot live with, with a backup that is younger than
+    `proven_within` (seconds) and was proven by a drill; where the inventory has no `database:`, with a `reason`.
+    `lock_within` in seconds: for another migration of the same database to end. `lock_timeout` in seconds, by
+    PGOPTIONS, which poolers and Prisma's own engine do not take; 0: the database's.
     """
 
     run: str
@@ -37,6 +35,8 @@ class Migrate:
     folder: str = ""
     applied: str = ""
     allow_contract: bool = False
+    proven_within: float = 86400.0
+    reason: str = ""
     lock_timeout: float = 0.0
     lock_within: float = 10.0
 
@@ -66,57 +66,12 @@ def with_migrations(release: Release, artifact: Path, settings: Migrate) -> Rele
     files, scripts = in_artifact(artifact, settings.folder)
     if found := forbidden(settings.run, scripts):
         raise RefusedError(f"{settings.run!r} would run {found}", hint="a script that runs `prisma migrate deploy`")
-    return replace(release, migrations=files)
+    return replace(release, migrations=files, tool=Tool(settings.run, settings.folder, settings.applied))
 
 
 def questions(settings: Migrate | None) -> Mapping[str, str]:
     """What is to be asked where the application serves, before the plan is made: name -> line."""
-    return migrated.questions(settings.run, settings.folder, settings.applied) if settings else {}
-
-
-def pending(release: Release, seen: Observed) -> tuple[Migration, ...]:
-    """Those of the release that have not run yet, in their order; all of them for a fleet that serves nothing."""
-    history = migrated.history(seen)
-    return tuple(migration for migration in release.migrations if not history.has(migration))
-
-
-def notes(settings: Migrate | None, release: Release, seen: Observed) -> tuple[str, ...]:
-    """What people should know of the pending migrations before they say yes.
-
-    Raises RefusedError for one that an earlier attempt left half-way, and, unless they are allowed, for such as the
-    release that serves cannot live with.
-    """
-    history = migrated.history(seen)
-    waiting = pending(release, seen)
-    if settings is None or not release.migrations:
-        return ()
-    if not history.source:
-        return (f"nothing serves yet, so nobody judged the migrations of the release: {len(waiting)}",)
-    refuse_unresolved(seen)
-    grave = [(file, found) for file in waiting for found in file.findings if found.kind in GRAVE]
-    if grave and not settings.allow_contract:
-        raise RefusedError(
-            "\n".join(["the release that serves cannot live with what is pending:", *_told(grave)]),
-            hint="do it the safe way, or, with a fresh backup and when no older release has to come back: "
-            "--allow-contract",
-        )
-    mild = [(file, found) for file in waiting for found in file.findings if found.kind not in GRAVE]
-    changed = [file.name for file in release.migrations if file not in waiting and history.changed(file)]
-    unread = (f"the table of migrations was not read: {history.trouble}",) if history.trouble else ()
-    late = (f"changed after it had run, which changes nothing any more: {', '.join(changed)}",) if changed else ()
-    named = ", ".join(file.name for file in waiting)
-    counted = (f"pending by {history.source}: {named}",) if waiting else ()
-    return (*counted, *(_locked(history) if waiting else ()), *unread, *late, *_told(grave), *_told(mild))
-
-
-def refuse_unresolved(seen: Observed) -> None:
-    """Raises RefusedError for a migration that an earlier run left half-way."""
-    failed = migrated.history(seen).failed
-    if failed:
-        raise RefusedError(
-            f"the migration {failed[0]} failed half-way in an earlier run (P3009), and none runs before it is resolved",
-            hint=f"mend what it left, then say how: {failures.resolve(failed[0])}",
-        )
+    return migrated.questions(Tool(settings.run, settings.folder, settings.applied)) if settings else {}
 
 
 def migrate(place: Placement, settings: Migrate) -> Step:
@@ -142,25 +97,3 @@ def migrate(place: Placement, settings: Migrate) -> Step:
         once=True,
         explains=failures.explained(place),
     )
-
-
-def _locked(history: migrated.History) -> tuple[str, ...]:
-    """Which locks keep two migrations apart, and what does not."""
-    own = OWN_LOCKS.get(history.tool)
-    tools = f"{history.tool}'s own, {own}, which a command typed by hand takes too" if own else ""
-    if history.lock:
-        without = "a migration that is typed by hand takes no lock: use invoke db.migrate"
-        return (f"under the advisory lock {LOCK} in the database, by {history.lock}; and {tools or without}",)
-    if history.no_lock:
-        return (
-            f"no advisory lock of ours in the database: {history.no_lock}; {tools or 'the tool takes none either'}",
-        )
-    return ()
-
-
-def _told(found: list[tuple[Migration, Finding]]) -> list[str]:
-    rows = [
-        f"{file.name}:{one.line}: {one.kind}: {one.reason}{f' → {one.instead}' if one.instead else ''}"
-        for file, one in found
-    ]
-    return [*rows[:SHOWN], *([f"… and {len(rows) - SHOWN} more: invoke db.lint"] if len(rows) > SHOWN else [])]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dojo_deploy.command import quote
 from dojo_deploy.migrations.folders import PLACES, known_as, of_one_place
 from dojo_deploy.migrations.programs import GUARD
-from dojo_deploy.release import Migration, Observed
+from dojo_deploy.release import Migration, Observed, Tool
 
-SERVING, APPLIED, DATABASE = "migrations it has", "migrations applied", "the database"  # names of the answers
+# Names of the answers.
+SERVING, LYING, APPLIED, DATABASE = "migrations it has", "migrations of others", "migrations applied", "the database"
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,30 @@ class History:
         return "what serves now" if self.serving is not None else ""
 
 
-def questions(run: str, folder: str, applied: str) -> Mapping[str, str]:
-    """Lines for the first host that serves. `applied`: the operator's own, where the tool's table is not known here."""
-    places = (folder,) if folder else PLACES
-    each = " ".join(f"{quote(place)}/*.* {quote(place)}/*/migration.sql" for place in places)
-    ask = f"node -e {quote(GUARD)} ask {quote(run)} 2>/dev/null || echo '# no lock: no node on PATH'"
+def questions(tool: Tool, unknown: Sequence[str] = ()) -> Mapping[str, str]:
+    """Lines for the first host that serves. `unknown`: releases on it whose migrations nobody has recorded."""
+    each = " ".join(
+        f"{quote(place)}/*.* {quote(place)}/*/migration.sql" for place in ((tool.folder,) if tool.folder else PLACES)
+    )
+    lying = " ".join(map(quote, unknown))
+    listed = (
+        f'cd ..; for r in {lying}; do (cd "$r" && for f in {each}; do [ ! -f "$f" ] || echo "$r $f"; done); done; :'
+    )
+    ask = f"node -e {quote(GUARD)} ask {quote(tool.run)} 2>/dev/null || echo '# no lock: no node on PATH'"
     return {
         SERVING: f'for f in {each}; do [ ! -f "$f" ] || sha256sum "$f"; done',
         DATABASE: ask,
-        **({APPLIED: applied} if applied else {}),
+        **({APPLIED: tool.applied} if tool.applied else {}),
+        **({LYING: listed} if unknown else {}),
     }
+
+
+def lying(seen: Observed, release: str) -> tuple[str, ...] | None:
+    """The migrations of a release as it lies on the first host; None where nobody asked for it."""
+    if LYING not in seen.facts:
+        return None
+    lines = [line.partition(" ") for line in seen.facts[LYING].splitlines()]
+    return of_one_place(name for found, _, name in lines if found == release)
 
 
 def history(seen: Observed) -> History:

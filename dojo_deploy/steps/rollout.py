@@ -171,9 +171,10 @@ def unhealthy_first(hosts: Sequence[Host], seen: Observed, slot: str) -> tuple[H
     return tuple(sorted(hosts, key=rank))
 
 
-def switch(seen: Observed, place: Placement, gate: Gate) -> Step:
+def switch(seen: Observed, place: Placement, gate: Gate, *, no_way_back: bool = False) -> Step:
     """From what the host was found with to the placement's release."""
-    return services.switch(place, back_to=seen.current(place.host.name), gate=gate, was_well=_was_well(seen, place))
+    step = services.switch(place, back_to=seen.current(place.host.name), gate=gate, was_well=_was_well(seen, place))
+    return replace(step, no_way_back=no_way_back)
 
 
 def _was_well(seen: Observed, place: Placement) -> bool:

@@ -11,7 +11,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import BLUE, GREEN, Backend, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Plan, Stage, Step, Target
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import bringing, colours, database, hooks, services, smoke, traffic, workers
+from dojo_deploy.steps import bringing, colours, database, hooks, judged, services, smoke, traffic, workers
 from dojo_deploy.steps.connections import FACT, Connections, refuse_too_many
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
@@ -70,24 +70,32 @@ class BlueGreen:
         slot = colours.other(live) if live else seen.live
         new = self._places(site, slot, release.id)
         bringing.refuse_unfit(new, release, seen)
+        verdict = judged.judge(self.migrate, site, release, seen)
         if live:
             sizes = {colour: len(site.backends(colour)) for colour in (BLUE, GREEN)}
             refuse_too_many(self.connections, site, seen, sizes)
         return Plan(
             "blue-green",
             release,
-            tuple(self._stages(site, release, seen, new, live)),
+            tuple(self._stages(site, release, seen, new, live, bool(verdict.contract))),
             slot=slot,
-            notes=(*_gives_up(seen, slot), *seen.warnings, *database.notes(self.migrate, release, seen)),
+            notes=(*_gives_up(seen, slot), *seen.warnings, *verdict.notes),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, new),
             standby=colours.left(site, seen) if live else None,
             keep_for=self.keep_old_for if live else 0.0,
+            contract=verdict.contract,
         )
 
     def _stages(
-        self, site: Inventory, release: Release, seen: Observed, new: tuple[Placement, ...], live: str
+        self,
+        site: Inventory,
+        release: Release,
+        seen: Observed,
+        new: tuple[Placement, ...],
+        live: str,
+        no_way_back: bool,
     ) -> Iterator[Stage]:
         serving = colours.backends(site, live, seen.serving.get(live, ())) if live else ()
         old = tuple(
@@ -108,7 +116,7 @@ class BlueGreen:
         yield from smoke.stages(self.smoke, site, new, serving)
         yield from around("switch", "before")
         switched = (
-            *self._switched(site, release, new, serving),
+            *self._switched(site, release, new, serving, no_way_back),
             *workers.hand_over(old, new, self.workers, self.gate),
             *((colours.settle(site, self.settle),) if live else ()),
             *((self._watch(new),) if self.watch else ()),
@@ -123,11 +131,17 @@ class BlueGreen:
         yield from (*around("finish", "after"), *around("run", "after"))
 
     def _switched(
-        self, site: Inventory, release: Release, new: tuple[Placement, ...], serving: tuple[Backend, ...]
+        self,
+        site: Inventory,
+        release: Release,
+        new: tuple[Placement, ...],
+        serving: tuple[Backend, ...],
+        no_way_back: bool,
     ) -> Iterator[Stage]:
         slot = new[0].slot
         if serving:
-            yield colours.switch(site, release.id, colours.backends(site, slot), serving, settle=self.settle)
+            to = colours.backends(site, slot)
+            yield colours.switch(site, release.id, to, serving, settle=self.settle, no_way_back=no_way_back)
             return
         lanes = []
         for place in new:

@@ -10,7 +10,7 @@ from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import database
+from dojo_deploy.steps import database, judged
 from dojo_deploy.steps.database import Migrate
 
 
@@ -28,11 +28,14 @@ class Migrating:
         return database.questions(self.migrate)
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
-        """Raises RefusedError: nothing is deployed, or an earlier migration has to be resolved first."""
+        """Raises RefusedError: nothing is deployed, an earlier migration has to be resolved first, or what is pending
+        takes away what an older release needs."""
         host = next((host for host in site.select(slot=seen.live) if seen.current(host.name)), None)
         if host is None:
             raise RefusedError("nothing is deployed, so nothing says what to migrate to", hint="invoke deploy")
-        database.refuse_unresolved(seen)
+        verdict = judged.judge(self.migrate, site, release, seen)
         place = Placement(host, seen.live, seen.current(host.name), site.app)
         lane = Lane(host.name, (database.migrate(place, self.migrate),))
-        return Plan("migrate", release, (Stage("migrate", (lane,), phase="migrate"),), slot=seen.live)
+        return Plan(
+            "migrate", release, (Stage("migrate", (lane,), phase="migrate"),), slot=seen.live, notes=verdict.notes
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Gate, Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import colours, hooks, services
+from dojo_deploy.steps import colours, hooks, schema, services
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake, Rollout, switch, unhealthy_first
 from dojo_deploy.steps.workers import Workers
@@ -22,11 +23,13 @@ class Rollback:
 
     Faster than a deployment on purpose: everything is on the hosts, and the release has served before. Fastest, while
     blue-green's old colour stands by with that release: then the traffic is switched back, and `batches` and `bake`
-    mean nothing. What is left stands by for `keep_old_for` seconds, to be looked at.
+    mean nothing. What is left stands by for `keep_old_for` seconds, to be looked at. `allow_contract`, with a `reason`:
+    also to a release that cannot run on the schema as it is.
     """
 
     release: ClassVar[str] = "earlier"
     leaves_lost_hosts: ClassVar[bool] = True
+    does_without_answers: ClassVar[bool] = True
 
     batches: tuple[int | str, ...] = (1, "100%")
     gate: Gate = Gate()
@@ -38,17 +41,39 @@ class Rollback:
     on_failure: str = "rollback"
     on_interrupt: str = "halt"
     limit: str = ""
+    allow_contract: bool = False
+    reason: str = ""
 
     def __post_init__(self) -> None:
         hooks.refuse_phases(self.hooks, ("run", "batch", "switch", "finish"))
 
+    def asks(self, seen: Observed) -> Mapping[str, str]:
+        """What is to be asked on the first host before the plan is made: name -> line."""
+        return schema.questions(seen)
+
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
-        """Raises RefusedError, before any change, when a host does not hold the release."""
+        """Raises RefusedError, before any change, when a host does not hold the release, or when the release cannot run
+        on the schema as it is."""
+        ahead = schema.refuse_older(release, seen, allowed=self.allow_contract, reason=self.reason)
+        schema.refuse_newer(release, seen)
+        plan = self._planned(site, release, seen)
+        places = tuple(
+            Placement(host, plan.slot, plan.release.id, site.app) for host in site.select(self.limit, slot=plan.slot)
+        )
+        return replace(
+            plan,
+            notes=(*ahead, *plan.notes),
+            on_failure=self.on_failure,
+            on_interrupt=self.on_interrupt,
+            after_failure=hooks.failure_stages(self.hooks, places),
+        )
+
+    def _planned(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         if seen.standby and not self.limit:
             back = SwitchBack(self.gate, self.workers, self.hooks, self.settle, self.keep_old_for)
             seen = colours.as_live(seen, colours.live(site, seen) or seen.live)
             if back.fits(site, release, seen):
-                return self._ended(back.plan(site, release, seen), site)
+                return back.plan(site, release, seen)
         lost = [host.name for host in site.select(self.limit, slot=seen.live) if host.name not in seen.hosts]
         if lost:
             raise RefusedError(f"{', '.join(lost)} cannot be asked", hint="--limit, to go on without")
@@ -70,7 +95,7 @@ class Rollback:
             change=lambda place: (switch(seen, place, self.gate),),
         )
         finish = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
-        plan = Plan(
+        return Plan(
             "rollback",
             release,
             (
@@ -83,16 +108,4 @@ class Rollback:
             ),
             slot=seen.live,
             notes=rollout.notes(self.batches),
-        )
-        return self._ended(plan, site)
-
-    def _ended(self, plan: Plan, site: Inventory) -> Plan:
-        places = tuple(
-            Placement(host, plan.slot, plan.release.id, site.app) for host in site.select(self.limit, slot=plan.slot)
-        )
-        return replace(
-            plan,
-            on_failure=self.on_failure,
-            on_interrupt=self.on_interrupt,
-            after_failure=hooks.failure_stages(self.hooks, places),
         )

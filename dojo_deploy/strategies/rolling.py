@@ -10,7 +10,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Gate, Lane, Plan, Stage
 from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import bringing, database, hooks, services
+from dojo_deploy.steps import bringing, database, hooks, judged, services
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.hooks import Hook
 from dojo_deploy.steps.rollout import Bake, Rollout, share_of, switch, unhealthy_first
@@ -70,6 +70,7 @@ class Rolling:
         places = tuple(Placement(host, seen.live, release.id, site.app) for host in hosts)
         bringing.refuse_unfit(places, release, seen)
         early = places if self.stage == "first" else places[:1] if self.migrate else ()
+        verdict = judged.judge(self.migrate, site, release, seen)
         rollout = Rollout(
             site,
             seen,
@@ -77,7 +78,7 @@ class Rolling:
             self.bake,
             self.hooks,
             places,
-            change=lambda place: (switch(seen, place, self.gate),),
+            change=lambda place: (switch(seen, place, self.gate, no_way_back=bool(verdict.contract)),),
             prelude=lambda place: (
                 *((bringing.bring(place, release, seen),) if place not in early else ()),
                 *(services.prove(place, self.gate) if self.prove == "on" else ()),
@@ -112,9 +113,10 @@ class Rolling:
                 *hooks.stages(self.hooks, "run", "after", places),
             ),
             slot=seen.live,
-            notes=(*rollout.notes(self.batches), *database.notes(self.migrate, release, seen)),
+            notes=(*rollout.notes(self.batches), *verdict.notes),
             max_failures=share_of(self.max_failures, len(places)),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
             after_failure=hooks.failure_stages(self.hooks, places),
+            contract=verdict.contract,
         )

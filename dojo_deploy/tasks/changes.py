@@ -8,24 +8,13 @@ from typing import Any
 
 from invoke import Context
 
-from dojo_deploy.tasks.flags import command, ended, is_dry, measured, overrides
+from dojo_deploy.tasks.flags import allowed, command, ended, is_dry, measured, overrides
 from dojo_deploy.tasks.runs import change
 
 
 @command(
-    "strategy",
-    "inventory",
-    "ref",
-    "artifact",
-    "limit",
-    "allow_contract",
-    "dry_run",
-    "set",
-    "probe",
-    "no_probe",
-    "report",
-    "json",
-    "verbose",
+    *("strategy", "inventory", "ref", "artifact", "limit", "allow_contract", "reason"),
+    *("dry_run", "set", "probe", "no_probe", "report", "json", "verbose"),
     iterable=("set",),
 )
 def deploy(
@@ -36,6 +25,7 @@ def deploy(
     artifact: str = "",
     limit: str = "",
     allow_contract: bool = False,
+    reason: str = "",
     dry_run: bool = False,
     set: Any = None,
     probe: bool = False,
@@ -51,7 +41,7 @@ def deploy(
     """
     from dojo_deploy import app
 
-    values = {**overrides(set or []), **({"migrate.allow_contract": "true"} if allow_contract else {})}
+    values = {**overrides(set or []), **allowed(allow_contract, reason, under="migrate.")}
     asked: Mapping[str, Any] = {"ref": ref, "artifact": artifact, "limit": limit, "overrides": values}
     if is_dry(context, dry_run):
         _show(inventory, strategy, json=json, **asked)
@@ -68,16 +58,8 @@ def deploy(
 
 
 @command(
-    "strategy",
-    "inventory",
-    "to",
-    "limit",
-    "dry_run",
-    "set",
-    "probe",
-    "no_probe",
-    "json",
-    "verbose",
+    *("strategy", "inventory", "to", "limit", "allow_contract", "reason"),
+    *("dry_run", "set", "probe", "no_probe", "json", "verbose"),
     iterable=("set",),
 )
 def rollback(
@@ -86,6 +68,8 @@ def rollback(
     strategy: str = "rollback",
     inventory: str = "",
     limit: str = "",
+    allow_contract: bool = False,
+    reason: str = "",
     dry_run: bool = False,
     set: Any = None,
     probe: bool = False,
@@ -95,11 +79,12 @@ def rollback(
 ) -> None:
     """Bring back the last good release, or --to.
 
-    Nothing is built: it must lie on the hosts. What is left is marked bad in the record.
+    Nothing is built: it must lie on the hosts, and run on the schema. What is left is marked bad in the record.
     """
     from dojo_deploy import app
 
-    asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": overrides(set or [])}
+    values = {**overrides(set or []), **allowed(allow_contract, reason)}
+    asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": values}
     if is_dry(context, dry_run):
         _show(inventory, strategy, json=json, **asked)
         return

@@ -9,7 +9,7 @@ from typing import Any
 
 from invoke import Context, Exit
 
-from dojo_deploy.tasks.flags import command, ended, is_dry, overrides
+from dojo_deploy.tasks.flags import allowed, command, ended, is_dry, overrides
 from dojo_deploy.tasks.runs import change
 
 REFUSED, FAILED = 10, 20
@@ -67,11 +67,13 @@ def status(context: Context, inventory: str = "", strategy: str = "rolling", jso
         raise Exit(code=FAILED)
 
 
-@command("inventory", "strategy", "dry_run", "set", "json", "verbose", iterable=("set",))
+@command("inventory", "strategy", "allow_contract", "reason", "dry_run", "set", "json", "verbose", iterable=("set",))
 def migrate(
     context: Context,
     inventory: str = "",
     strategy: str = "rolling",
+    allow_contract: bool = False,
+    reason: str = "",
     dry_run: bool = False,
     set: Any = None,
     json: bool = False,
@@ -83,7 +85,7 @@ def migrate(
     """
     from dojo_deploy.app import migrations
 
-    values = overrides(set or [])
+    values = {**overrides(set or []), **allowed(allow_contract, reason, under="migrate.")}
     if is_dry(context, dry_run):
         with ended(json=json):
             plan = migrations.plan(inventory or None, strategy, overrides=values)

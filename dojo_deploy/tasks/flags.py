@@ -18,7 +18,7 @@ HELP = {
     "to": "release to go back to: id, commit or ref; default: the last one that passed its gates",
     "now": "before it is due",
     "path": "a folder of .sql files, or one of them; default: prisma/migrations, migrations or db/migrations",
-    "allow-contract": "also migrations that the release which serves cannot live with, or that lose data",
+    "allow-contract": "also what no older release can live with, or what loses data: with a proven backup, or --reason",
     "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
     "dry-run": "print what would be done, and change nothing",
     "json": "JSON instead of text",
@@ -103,6 +103,13 @@ def seconds(flag: str, text: str) -> float:
     if found is None:
         raise Exit(f"--{flag} {text}: wants a duration like 30m, 2h or 1h30m", code=2)
     return found
+
+
+def allowed(flag: bool, reason: str, *, under: str = "") -> Mapping[str, str]:
+    """The same for `--allow-contract` and `--reason`, which are keys of a strategy, too. Raises Exit for half of it."""
+    if reason and not flag:
+        raise Exit("--reason says why for --allow-contract", code=2)
+    return {f"{under}allow_contract": "true", f"{under}reason": json_.dumps(reason)} if flag else {}
 
 
 def measured(*, probe: bool, no_probe: bool) -> bool | None:

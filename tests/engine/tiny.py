@@ -89,20 +89,22 @@ class Tiny:
     hook: str = "echo x >> hook"
     size: int = 1  # of a batch
     called: str = "rolling"
+    contract: str = ""  # why the migration has no way back
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         folder = site.balancer.folder  # type: ignore[attr-defined]
         places = [Placement(host, seen.live, release.id, site.app) for host in site.select(self.limit)]
         hook = OnController(Command.shell(self.hook, cwd=folder), 20.0, idempotent=False)
         first = places[0].host
-        lanes = [_lane(folder, place, seen.current(place.host.name)) for place in places]
+        lanes = [_lane(folder, place, seen.current(place.host.name), bool(self.contract)) for place in places]
+        migrate = replace(_counted(first, "migrated"), point_of_no_return=bool(self.contract))
         batches = [tuple(lanes[at : at + self.size]) for at in range(0, len(lanes), self.size)]
         return Plan(
             self.called,
             release,
             (
                 Stage("hook", (Lane("controller", (Step("hook", hook, once=True),)),)),
-                Stage("migrate", (Lane(first.name, (_counted(first, "migrated"),)),), phase="migrate"),
+                Stage("migrate", (Lane(first.name, (migrate,)),), phase="migrate"),
                 *(
                     Stage(f"batch {number}", batch, tolerant=True, phase="batch")
                     for number, batch in enumerate(batches, 1)
@@ -111,15 +113,17 @@ class Tiny:
             slot=seen.live,
             max_failures=self.max_failures,
             on_failure=self.on_failure,
+            contract=self.contract,
         )
 
 
-def _lane(folder: str, place: Placement, old: str) -> Lane:
+def _lane(folder: str, place: Placement, old: str, no_way_back: bool) -> Lane:
     host = place.host
     switch = services.switch(place, back_to=old, gate=GATE)
     assert switch.undo and isinstance(switch.action, OnHost) and isinstance(switch.undo.action, OnHost)
     back = replace(switch.undo, action=OnHost((*switch.undo.action.commands, _fault(host, "back"))))
     switch = replace(switch, action=OnHost((*switch.action.commands, _fault(host, "switch"))), undo=back)
+    switch = replace(switch, no_way_back=no_way_back)
     out, back_in = Door("drain", host.name, folder), Door("restore", host.name, folder)
     return Lane(
         host.name,

@@ -20,8 +20,8 @@ from dojo_deploy.engine import ledger
 from dojo_deploy.engine.lanes import explained
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.migrations.folders import in_artifact, in_folder
-from dojo_deploy.release import Observed, Placement, Release
-from dojo_deploy.steps import database, migrated
+from dojo_deploy.release import Observed, Placement, Release, Tool
+from dojo_deploy.steps import database, judged, migrated
 from dojo_deploy.strategies import BlueGreen, Migrate, Rolling
 from dojo_deploy.strategies.migrating import Migrating
 from dojo_deploy.tasks import db
@@ -65,7 +65,7 @@ def test_what_serves_now_or_the_tools_own_table_says_what_is_pending(tmp_path: P
     names = list(FILES)
 
     def waiting(seen: Observed) -> list[str]:
-        return [file.name for file in database.pending(release, seen)]
+        return [file.name for file in judged.pending(release, seen)]
 
     assert waiting(answered(None, *first(release, 1))) == names[1:]
     assert waiting(answered("0001_cards.sql\n0002_rarity.sql", *first(release, 1))) == names[2:]
@@ -83,7 +83,7 @@ def test_a_contract_is_refused_before_any_change_with_its_place_and_the_safe_way
 
     with pytest.raises(RefusedError, match=r"0003_drop\.sql:2: data loss: column cards\.name[\s\S]*--allow-contract"):
         kind(migrate=Migrate("npm run migrate")).plan(inventory, release, seen)
-    allowed = kind(migrate=Migrate("npm run migrate", allow_contract=True)).plan(inventory, release, seen)
+    allowed = kind(migrate=Migrate("npm run migrate", allow_contract=True, reason="x")).plan(inventory, release, seen)
     assert any("0003_drop.sql:2: data loss" in note for note in allowed.notes)
 
 
@@ -100,7 +100,7 @@ def test_what_only_locks_is_told_and_what_ran_already_is_not(tmp_path: Path) -> 
 def test_a_fleet_that_serves_nothing_is_told_that_nobody_judged(tmp_path: Path) -> None:
     release = release_with(tmp_path, FILES)
 
-    assert database.notes(Migrate("x"), release, fleet(site(1), release=Release(""))) == (
+    assert judged.judge(Migrate("x"), site(1), release, fleet(site(1), release=Release(""))).notes == (
         "nothing serves yet, so nobody judged the migrations of the release: 3",
     )
 
@@ -110,22 +110,22 @@ def test_one_that_failed_half_way_before_is_refused_with_what_to_type(tmp_path: 
     seen = answered("0001_cards\nfailed 0002_rarity", *first(release, 1))
 
     with pytest.raises(RefusedError, match=r"0002_rarity failed half-way[\s\S]*resolve --rolled-back 0002_rarity"):
-        database.notes(Migrate("x"), release, seen)
+        judged.judge(Migrate("x"), site(1), release, seen)
 
 
 def test_one_that_was_edited_after_it_ran_is_told(tmp_path: Path) -> None:
     release = release_with(tmp_path, dict(list(FILES.items())[:1]))
 
-    assert database.notes(Migrate("x"), release, answered(None, ("migrations/0001_cards.sql", "other"))) == (
-        "changed after it had run, which changes nothing any more: migrations/0001_cards.sql",
-    )
+    assert judged.judge(
+        Migrate("x"), site(1), release, answered(None, ("migrations/0001_cards.sql", "other"))
+    ).notes == ("changed after it had run, which changes nothing any more: migrations/0001_cards.sql",)
 
 
 def test_a_resumed_run_plans_from_the_same_findings(tmp_path: Path) -> None:
     release = release_with(tmp_path, FILES)
     seen = answered(None, *first(release, 1))
     header = json.loads(json.dumps([ledger.release_as_dict(release), ledger.observed_as_dict(seen)]))
-    strategy = Rolling(migrate=Migrate("npm run migrate", allow_contract=True))
+    strategy = Rolling(migrate=Migrate("npm run migrate", allow_contract=True, reason="x"))
 
     again = strategy.plan(site(3), ledger.release_from_dict(header[0]), ledger.observed_from_dict(header[1]))
     assert again.hash == strategy.plan(site(3), release, seen).hash
@@ -254,7 +254,7 @@ def test_the_questions_find_files_and_survive_a_host_without_a_driver(tmp_path: 
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    lines = migrated.questions("npx prisma migrate deploy", "", "")
+    lines = migrated.questions(Tool("npx prisma migrate deploy"))
 
     def asked(name: str) -> str:
         done = subprocess.run(

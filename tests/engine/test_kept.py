@@ -1,0 +1,68 @@
+"""Behind a migration without a way back a failure undoes nothing that would bring an older release to users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.engine.rig import Fleet
+from tests.engine.tiny import NEW, Tiny
+
+WHY = "3_drop has no way back: mend it forwards"
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path, hosts=3)
+
+
+def test_a_failed_gate_leaves_the_hosts_as_they_are_and_says_so(three: Fleet) -> None:
+    sick = three.fault("web2", "gate")
+
+    result = three.deploy(Tiny(contract=WHY))
+
+    assert (result.verdict, result.exit_code) == ("kept", 30)
+    assert result.reason.endswith(WHY)
+    assert three.on() == {"web1": "v2", "web2": "v2 drained", "web3": "v1"}
+    assert three.is_clean()
+    known = three.known()
+    assert (known.migrated, known.passed, "batch 2" in known.bad) == (True, "", True)
+    sick.unlink()
+    assert three.deploy(Tiny(contract=WHY)).verdict == "done"
+    assert three.on() == dict.fromkeys(three.names, "v2")
+
+
+@pytest.mark.parametrize("step", ["migrated", "hook"])
+def test_what_fails_before_the_migration_has_run_is_undone_as_ever(three: Fleet, step: str) -> None:
+    hook = "exit 1" if step == "hook" else "true"
+    if step == "migrated":
+        three.fault("web1", "migrated")
+
+    result = three.deploy(Tiny(contract=WHY, hook=hook))
+
+    assert (result.verdict, result.exit_code) == ("rolled back", 20)
+    assert three.on() == dict.fromkeys(three.names, "v1")
+    assert three.known().migrated == (step == "migrated")
+    assert three.is_clean()
+
+
+def test_what_fails_before_a_host_is_switched_gives_it_back_as_it_was(three: Fleet) -> None:
+    three.fault("web1", "count")
+
+    result = three.deploy(Tiny(contract=WHY))
+
+    assert (result.verdict, result.exit_code) == ("kept", 30)
+    assert three.on() == dict.fromkeys(three.names, "v1")
+
+
+def test_an_abort_ends_such_a_run_and_undoes_nothing_either(three: Fleet) -> None:
+    three.fault("web2", "gate")
+    assert three.deploy(Tiny(contract=WHY, on_failure="halt")).verdict == "halted"
+
+    result = three.go_on(abort=True)
+
+    assert (result.verdict, result.exit_code) == ("kept", 30)
+    assert three.on() == {"web1": NEW.id, "web2": "v2 drained", "web3": "v1"}
+    assert three.is_clean()
+    assert three.known().migrated
