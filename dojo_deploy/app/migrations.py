@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from dojo_deploy.app import plans
 from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.begin import look_and_plan, site_lanes, start_looking
+from dojo_deploy.clock import SystemClock
 from dojo_deploy.conduct import Result, conduct
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.facts import ask
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
+from dojo_deploy.migrations import backfile
+from dojo_deploy.migrations.backfile import Reverse
 from dojo_deploy.plan import Plan
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.migrated import History, history, states
@@ -64,6 +67,17 @@ def plan(inventory: Site = None, strategy: str = "rolling", *, overrides: Mappin
     with opening(inventory) as session, threads(site_lanes(session)) as executor:
         chosen = _chosen(strategy, session.inventory, overrides)
         return look_and_plan(session, chosen, present, executor, platform=False)[1]
+
+
+def reverse(path: str = "", migration: str = "", *, confirmed: bool = True) -> Reverse:
+    """Writes, when `confirmed`, the migration that takes back the newest of a folder, or `migration`. Touches no host.
+
+    Raises ConfigError for a migration that is not there, RefusedError for one from which nothing leads back.
+    """
+    found = backfile.reverse(backfile.place(path), migration, now=SystemClock().now())
+    if confirmed:
+        backfile.write(found)
+    return found
 
 
 def _chosen(strategy: str, site: Inventory, overrides: Mapping[str, str] | None) -> Migrating:

@@ -18,7 +18,8 @@ from dojo_deploy.release import Finding, Migration
 PLACES = ("prisma/migrations", "migrations", "db/migrations")
 PROGRAMS = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")
 BACKWARDS = re.compile(r"(^|[./_-])down\.sql$")
-DOWN = re.compile(r"^--\s*migrate:down\b", re.MULTILINE)  # dbmate's: what follows takes the file back
+# dbmate's and node-pg-migrate's: what follows takes the file back.
+DOWN = re.compile(r"^--\s*(?:migrate:down|down migration)\b.*$", re.MULTILINE | re.IGNORECASE)
 PACKAGE = "package.json"
 MOST = 8 * 2**20  # bytes of one file
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from invoke import Context, Exit
@@ -21,15 +20,12 @@ def lint(context: Context, path: str = "", json: bool = False) -> None:
 
     Of a folder or a file, without a host. Ends 10 for what a deployment would refuse, or what cannot work.
     """
-    from dojo_deploy.errors import ConfigError
+    from dojo_deploy.migrations.backfile import place
     from dojo_deploy.migrations.findings import GRAVE
-    from dojo_deploy.migrations.folders import PLACES, in_folder
+    from dojo_deploy.migrations.folders import in_folder
 
     with ended(json=json):
-        where = path or next((place for place in PLACES if Path(place).is_dir()), "")
-        if not where:
-            raise ConfigError(f"no migrations here: none of {', '.join(PLACES)}", hint="--path DIR")
-        files = in_folder(Path(where))
+        files = in_folder(place(path))
     if json:
         print(json_.dumps([asdict(file) for file in files], indent=2))
     else:
@@ -98,3 +94,24 @@ def migrate(
         json=json,
         verbose=verbose,
     )
+
+
+@command("migration", "path", "dry_run", "json")
+def reverse(context: Context, migration: str = "", path: str = "", dry_run: bool = False, json: bool = False) -> None:
+    """Write the migration that takes one back, to be shipped forwards.
+
+    Of the newest in the folder, or --migration. What cannot be taken back is said there, and here.
+    """
+    from dojo_deploy.app import migrations
+
+    dry = is_dry(context, dry_run)
+    with ended(json=json):
+        found = migrations.reverse(path, migration, confirmed=not dry)
+    if json:
+        print(json_.dumps({**asdict(found), "path": str(found.path), "written": not dry}, indent=2))
+        return
+    print(found.sql if dry else f"{found.path}: takes back {found.of}")
+    for part in found.left:
+        print(f"not taken back: {found.of}:{part.line}: {part.why}")
+    for finding in found.findings:
+        print(f"a deployment will say: {finding.kind}: {finding.reason}")

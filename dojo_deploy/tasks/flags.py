@@ -17,6 +17,7 @@ HELP = {
     "artifact": "take this .tar.gz of CI's instead of building",
     "to": "release to go back to: id, commit or ref; default: the last one that passed its gates",
     "now": "before it is due",
+    "migration": "which migration: its name, or its number; default: the newest",
     "path": "a folder of .sql files, or one of them; default: prisma/migrations, migrations or db/migrations",
     "allow-contract": "also what no older release can live with, or what loses data: with a proven backup, or --reason",
     "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
