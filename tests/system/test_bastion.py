@@ -23,14 +23,14 @@ def test_forty_five_hosts_behind_one_bastion_are_all_reached(bed: Bed) -> None:
         bed.machines[name].run(f"install -d -o {USER} /srv/many")
     seen = [_admitted(bed, name) for name in ("lb1", *WEB)]
     document = _behind(bed, connect_within="20s")
-    ssh = document["hosts"]["web"][0]["ssh"]
+    gateway = document["hosts"]["web"][0]["gateway"]
     document["hosts"] = {
         "web": [
             {
                 "name": f"{name}-{number}",
                 "address": bed.machines[name].address,
                 "root": f"/srv/many/{number}",
-                "ssh": ssh,
+                "gateway": gateway,
             }
             for name in WEB
             for number in range(EACH)
@@ -95,7 +95,7 @@ def _behind(bed: Bed, **ssh: str) -> dict[str, Any]:
     document: dict[str, Any] = deepcopy(dict(load_inventory(bed.fleet.inventory).document))
     gateway = f"{USER}@{bed.machines['lb1'].address}"
     for host in document["hosts"]["web"]:
-        host["ssh"] = {"gateway": gateway, **ssh}
+        host["gateway"] = gateway
     document["ssh"] |= ssh
     return document
 

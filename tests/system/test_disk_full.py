@@ -10,19 +10,21 @@ from pathlib import Path
 import pytest
 
 from dojo_deploy import app
-from dojo_deploy.events import StageStarted
+from dojo_deploy.errors import DojoError
+from dojo_deploy.events import StageStarted, StepStarted
 from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, at, counting, deploying, within
 
 soak = pytest.mark.soak
 
 
-def test_a_host_without_room_is_refused_before_anything_is_changed(bed: Bed) -> None:
+@pytest.mark.parametrize("strategy", ["rolling", pytest.param("blue-green", marks=soak)])
+def test_a_host_without_room_is_refused_before_anything_is_changed(bed: Bed, strategy: str) -> None:
     before = bed.serving()
     forget(bed, "web2", OTHER[before])
     bed.fill("web2", but=100)
 
-    done = bed.fleet.invoke("deploy", "--ref", OTHER[before], within=60)
+    done = bed.fleet.invoke("deploy", "--ref", OTHER[before], "--strategy", strategy, within=60)
 
     assert done.returncode == 10, done.stdout + done.stderr
     assert "web2 has 0 MiB free" in done.stderr, done.stderr
@@ -46,11 +48,65 @@ def test_a_host_whose_room_goes_while_a_release_arrives_keeps_the_old_one_and_no
 
 
 @soak
-def test_a_host_without_room_for_its_record_begins_nothing_and_serves_what_it_served(bed: Bed) -> None:
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+def test_a_balancer_without_room_keeps_what_it_serves(bed: Bed, strategy: str) -> None:
+    before = bed.serving()
+    name = "restore" if strategy == "rolling" else "switch"
+    fills = (at(StepStarted, name=name), lambda: bed.fill("lb1"))
+
+    story = deploying(bed.fleet, OTHER[before], fills, strategy=strategy, probe=50)
+
+    # Where requests went cannot be written any more, and what nginx has goes on serving.
+    assert story.ended in (("rolled back", 20), ("mixed", 30)), story.result.reason
+    assert "No space left" in story.result.reason, story.result.reason
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    assert set(bed.through()) == {bed.fleet.release(before)}
+    bed.heal()
+    assert app.abort(bed.fleet.inventory).verdict == ("nothing to do" if story.ended[1] == 20 else "aborted")
+    assert bed.troubles(before) == []
+
+
+@soak
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+def test_a_store_without_room_ends_the_run_with_one_release_for_users(bed: Bed, strategy: str) -> None:
+    before = bed.serving()
+    phase, stage = ("batch", "batch 1 of 2") if strategy == "rolling" else ("prepare", "prepare")
+
+    try:
+        # Longer than the lease is trusted without a beat.
+        story = deploying(
+            bed.fleet,
+            OTHER[before],
+            (within("web1"), lambda: bed.fill("db1")),
+            strategy=strategy,
+            hooks=counting(8, phase=phase),
+        )
+        code = story.ended[1]
+    except DojoError as exc:
+        code = exc.exit_code
+
+    assert code in (12, 30), stage
+    assert set(bed.through()) == {bed.fleet.release(before)}
+    bed.heal()
+    assert app.abort(bed.fleet.inventory).exit_code == 0
+    assert bed.troubles(before) == []
+
+
+@soak
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+def test_a_host_without_room_for_its_record_begins_nothing_and_serves_what_it_served(bed: Bed, strategy: str) -> None:
     before = bed.serving()
     bed.counted()
 
-    story = deploying(bed.fleet, OTHER[before], (within("web2"), lambda: bed.fill("web2")), hooks=counting())
+    phase = "batch" if strategy == "rolling" else "prepare"
+
+    story = deploying(
+        bed.fleet,
+        OTHER[before],
+        (within("web2"), lambda: bed.fill("web2")),
+        strategy=strategy,
+        hooks=counting(phase=phase),
+    )
 
     # What its jobs leave when they end may be room enough to ask it how it is.
     assert story.ended in (("rolled back", 20), ("mixed", 30)), story.result.reason

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from dojo_deploy import app
-from dojo_deploy.events import StepStarted
+from dojo_deploy.events import StageStarted
 from tests.e2e.colours import OTHER as BESIDE
 from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, at, deploying, going_back
@@ -76,12 +76,12 @@ def test_a_host_lost_before_the_way_back_is_named_and_users_stay_where_they_are(
 
 
 @soak
-@pytest.mark.parametrize("name", ["look", "switch"])
-def test_a_host_cut_off_within_the_way_back_leaves_users_on_one_colour(bed: Bed, name: str) -> None:
+@pytest.mark.parametrize("stage", ["look", "switch", "begin workers"])
+def test_a_host_cut_off_within_the_way_back_leaves_users_on_one_colour(bed: Bed, stage: str) -> None:
     now, _ = stands_by(bed)
     host = bed.machines["web2"]
 
-    story = going_back(bed.fleet, (at(StepStarted, name=name), host.cut))
+    story = going_back(bed.fleet, (at(StageStarted, stage=stage), host.cut))
 
     assert story.ended in (("rolled back", 20), ("mixed", 30)), story.result.reason
     assert "web2" in story.result.reason + story.warnings
