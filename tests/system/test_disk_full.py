@@ -16,6 +16,8 @@ from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, at, counting, deploying, within
 
 soak = pytest.mark.soak
+# What programs say, and what dash's own echo makes of it.
+NO_ROOM = ("No space left", "I/O error")
 
 
 @pytest.mark.parametrize("strategy", ["rolling", pytest.param("blue-green", marks=soak)])
@@ -56,13 +58,13 @@ def test_a_balancer_without_room_keeps_what_it_serves(bed: Bed, strategy: str) -
 
     story = deploying(bed.fleet, OTHER[before], fills, strategy=strategy, probe=50)
 
-    # Where requests went cannot be written any more, and what nginx has goes on serving.
-    assert story.ended in (("rolled back", 20), ("mixed", 30)), story.result.reason
-    assert "No space left" in story.result.reason, story.result.reason
+    # A host that is drained cannot be put back; a switch that was never made has nothing to put back.
+    assert story.ended == (("mixed", 30) if strategy == "rolling" else ("rolled back", 20)), story.result.reason
+    assert any(words in story.result.reason for words in NO_ROOM), story.result.reason
     assert story.result.load and story.result.load.failures == 0, story.result.load
     assert set(bed.through()) == {bed.fleet.release(before)}
     bed.heal()
-    assert app.abort(bed.fleet.inventory).verdict == ("nothing to do" if story.ended[1] == 20 else "aborted")
+    assert app.abort(bed.fleet.inventory).verdict == ("aborted" if strategy == "rolling" else "nothing to do")
     assert bed.troubles(before) == []
 
 
@@ -110,14 +112,16 @@ def test_a_host_without_room_for_its_record_begins_nothing_and_serves_what_it_se
 
     # What its jobs leave when they end may be room enough to ask it how it is.
     assert story.ended in (("rolled back", 20), ("mixed", 30)), story.result.reason
-    assert "No space left" in story.result.reason, story.result.reason
+    assert any(words in story.result.reason for words in NO_ROOM), story.result.reason
     old = bed.fleet.release(before)
     assert bed.answers() == dict.fromkeys(WEB, old)
     assert set(bed.through()) == {old}
     bed.heal()
     assert app.abort(bed.fleet.inventory).verdict == ("nothing to do" if story.ended[1] == 20 else "aborted")
     assert bed.counted() == {"web1": 1, "web2": 1, "web3": 1}
-    assert bed.troubles(before) == []
+    # It may not have been able to note that the run has ended: the next one sees to that.
+    assert deploying(bed.fleet, OTHER[before], strategy=strategy).ended == ("done", 0)
+    assert bed.troubles(OTHER[before]) == []
 
 
 def test_a_controller_that_cannot_keep_its_journal_changes_nothing(bed: Bed) -> None:
