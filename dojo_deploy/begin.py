@@ -15,7 +15,7 @@ from dojo_deploy.config import strategy_document
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.closing import close_forgotten
 from dojo_deploy.engine.executors import threads
-from dojo_deploy.engine.observe import Looking
+from dojo_deploy.engine.observe import Looking, RecordOnly
 from dojo_deploy.errors import DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
@@ -102,6 +102,8 @@ def look_and_plan(
 
 def start_looking(session: OpenSession, strategy: Strategy, executor: Executor, *, platform: bool) -> Looking:
     """Begins to observe the hosts that the strategy will touch."""
+    if getattr(strategy, "leaves_fleet", False):
+        return RecordOnly(executor, lambda: ledger.read_record(session.store))
     site = session.inventory
     hosts = site.group(site.web)
     chosen = {host.name for host in site.select(getattr(strategy, "limit", ""))}

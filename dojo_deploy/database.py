@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
     from dojo_deploy.streams import Sink
+    from dojo_deploy.tuning import Tuning
 
 HOUR = 3600.0
 
@@ -59,6 +60,11 @@ class Database(Protocol):
 
     name: str
     backups: Backups
+    pool: int  # connections that each process of the application may open
+
+    @property
+    def tuning(self) -> Tuning:
+        """What is seen of it and done to it while it serves."""
 
     def look(self, session: Session) -> Server:
         """Raises RefusedError when the programs are not of the server's own major version."""

@@ -17,6 +17,7 @@ DojoError
 │   └── ConflictError       a conditional write lost its race
 ├── BackupError       20    a backup was not made, or not proven; the database is as it was
 │   └── DamagedError  20    what is stored is not what was dumped
+├── DatabaseError     20    the database refused what was asked of it, or stopped half-way; what it left is told
 ├── NoticeError             somebody could not be told; it waits in the outbox, and stops nothing
 └── BalancerError           the balancer refused, or does not do what it reported
 """
@@ -140,3 +141,13 @@ class BackupError(DojoError):
 
 class DamagedError(BackupError):
     """What is stored is not what was dumped."""
+
+
+class DatabaseError(DojoError):
+    """The database said no. `passes`: what was in the way may be gone later, so that trying again is no folly."""
+
+    exit_code = 20
+
+    def __init__(self, message: str, *, passes: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.passes = passes

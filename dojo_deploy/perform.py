@@ -159,17 +159,19 @@ def _finish(
     census = None
     if verdict != "fenced":
         looks = close_hosts(run, outcome, executor)
-        census = take_census(
-            session,
-            [host for host in site.group(site.web) if host.name in seen.hosts],
-            executor,
-            live=seen.live,
-            looks=looks,
-            standby=left_standing(run, verdict, seen),
-        )
-        if verdict == "partial":
+        if seen.hosts:  # a run that leaves the fleet alone did not look at it either
+            census = take_census(
+                session,
+                [host for host in site.group(site.web) if host.name in seen.hosts],
+                executor,
+                live=seen.live,
+                looks=looks,
+                standby=left_standing(run, verdict, seen),
+            )
+        if census and verdict == "partial":
             census = told_apart(census, meant_by(plan, seen))
-        trail.emit(census)
+        if census:
+            trail.emit(census)
     seconds = round(clock.monotonic() - started, 3)
     trail.emit(
         RunFinished(

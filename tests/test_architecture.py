@@ -27,6 +27,7 @@ VALUES = {
     "streams",
     "database",
     "notices",
+    "tuning",
 }
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases", "notifiers"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
@@ -45,6 +46,7 @@ ALLOWED = {
     "windows": VALUES | {"interfaces", "outbox", "windows"},
     "strategies": VALUES | {"plan", "interfaces", "steps", "strategies"},
     **{family: VALUES | {"plan", "interfaces", "http1", "gates"} for family in FAMILIES},
+    "runbooks": {"runbooks"},
     "backups": VALUES | {"plan", "interfaces", "backups"},
     "builds": VALUES | {"plan", "interfaces", "builds"},
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},

@@ -6,6 +6,8 @@
     backups       the database dumped, read again, restored
     migrations    its schema brought to what serves
     windows       maintenance: the site closed, worked on, opened
+    tuning        the database explained, indexed, vacuumed, its sessions ended, while it serves
+    pressure      its connections, against what may be opened
     sites         from a name or a path to an open session
 
 Names are imported when they are asked for: connections begin while the engine is still being loaded.

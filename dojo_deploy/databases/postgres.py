@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from dojo_deploy.command import Command
 from dojo_deploy.database import Backups, Contents, Server
 from dojo_deploy.databases import postgres_scripts as scripts
 from dojo_deploy.databases.framed import Answered, Framed
+from dojo_deploy.databases.postgres_tuning import PostgresTuning
+from dojo_deploy.databases.rows import complaint, rows, sets
 from dojo_deploy.errors import BackupError, ConfigError, DamagedError, LostError, RefusedError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.secrets import Secret
@@ -21,6 +22,14 @@ from dojo_deploy.streams import Chained, Sink
 
 ASK_SECONDS = 60.0
 SLACK = 30.0  # for the end of what was ended on the host at its own deadline
+
+
+@dataclass(frozen=True)
+class Role:
+    """Keys of `database.owner`."""
+
+    user: str
+    password: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,12 @@ class Postgres:
     user: str = ""  # empty: the deploy user's own name
     password: Secret | None = None  # none: the server trusts the user, or ~/.pgpass on the host knows it
     sslmode: str = ""
+    owner: Role | None = None  # who tunes: the owner of the tables, in pg_monitor; none: `user`
     bin: str = ""  # folder of the programs on the host; empty: PATH
     compress: str = ""  # as pg_dump's --compress: 1, gzip:9, zstd:3; empty: its default
+    data: str = ""  # a folder on `host` in the database's file system; empty: the server is asked, if it may tell
+    leaked_after: float = 300.0  # idle in a transaction for longer: its application has forgotten it
+    pool: int = 10  # connections that each process of the application may open
     migrations: str = "_prisma_migrations"  # table whose rows are the migrations that were applied
     lock_within: float = 60.0  # for the dump to get its locks, beside a migration
     backups: Backups = Backups()
@@ -44,8 +57,13 @@ class Postgres:
         if self.compress and not re.fullmatch(r"[a-z0-9:=,]+", self.compress):
             raise ConfigError("wants what pg_dump's --compress takes", key="compress")
 
+    @property
+    def tuning(self) -> PostgresTuning:
+        who = replace(self, user=self.owner.user, password=self.owner.password) if self.owner else self
+        return PostgresTuning(self.name, self.host, self.data, self.leaked_after, who._run)
+
     def look(self, session: Session) -> Server:
-        said = dict(_rows(self._ask(session, scripts.LOOK, {"database": self.name})))
+        said = dict(rows(self._ask(session, scripts.LOOK, {"database": self.name})))
         identity, number, version, size, is_superuser = said["server"]
         dumper, restorer = (re.search(r"\d+(\.\d+)*", text) for text in said["tools"])
         major = number // 10000
@@ -58,19 +76,19 @@ class Postgres:
 
     def dump(self, session: Session, into: Sink) -> Contents:
         heard = self._run(session, scripts.DUMP.replace("@COUNT@", scripts.COUNT), into=into, answered=True)
-        rows = list(_rows(heard.words))
-        ended = next((values[0] for name, values in rows if name == "dumped"), None)
+        found = list(rows(heard.words))
+        ended = next((values[0] for name, values in found if name == "dumped"), None)
         if heard.status or ended != 0:
             why = f": pg_dump ended {ended}" if ended else ""
-            raise BackupError(f"{self.name} was not dumped{why}", hint=_complaint(heard.words))
-        return _contents(rows)
+            raise BackupError(f"{self.name} was not dumped{why}", hint=complaint(heard.words))
+        return _contents(found)
 
     def globals(self, session: Session, server: Server) -> bytes:
         words = () if server.is_superuser else ("--no-role-passwords",)
         taken = bytearray()
         heard = self._run(session, scripts.GLOBALS, *words, into=taken.extend, within=ASK_SECONDS + SLACK)
         if heard.status:
-            raise BackupError("roles were not dumped", hint=_complaint(heard.words))
+            raise BackupError("roles were not dumped", hint=complaint(heard.words))
         return bytes(taken)
 
     def read_through(self, session: Session, dump: BinaryIO) -> None:
@@ -83,7 +101,7 @@ class Postgres:
         heard = self._run(session, scripts.RESTORE, name, stdin=dump)
         if heard.status:
             raise DamagedError(f"pg_restore could not restore the dump (ended {heard.status})", hint=heard.words[-500:])
-        return _contents(_rows(self._ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
+        return _contents(rows(self._ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
 
     def drop_scratch(self, session: Session, name: str) -> None:
         self._ask(session, scripts.DROP, {"scratch": name})
@@ -97,12 +115,11 @@ class Postgres:
         database: str = "",
         within: float = ASK_SECONDS,
     ) -> str:
-        sets = "".join(f"\\set {name} {_quoted(value)}\n" for name, value in values.items())
         taken = bytearray()
-        feed = io.BytesIO((sets + sql).encode())
+        feed = io.BytesIO((sets(values) + sql).encode())
         heard = self._run(session, scripts.ASK, database or self.name, stdin=feed, into=taken.extend, within=within)
         if heard.status:
-            raise BackupError(f"{self.name} on {self.host} did not answer", hint=_complaint(heard.words))
+            raise BackupError(f"{self.name} on {self.host} did not answer", hint=complaint(heard.words))
         return taken.decode("utf-8", "backslashreplace")
 
     def _run(
@@ -149,23 +166,6 @@ class Postgres:
             "DOJO_SECONDS": f"{self.backups.within:.0f}",
             "DOJO_LOCK_MS": f"{self.lock_within * 1000:.0f}",
         }
-
-
-def _quoted(value: str) -> str:
-    """As psql's `\\set` reads it."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _rows(text: str) -> Iterator[tuple[str, list[Any]]]:
-    """The lines that are rows of ours: name, values."""
-    for line in text.split("\n"):  # not splitlines: a table's name may have any of Unicode's line ends
-        if line.startswith('["'):
-            name, *values = json.loads(line)
-            yield name, values
-
-
-def _complaint(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith('["'))[-1000:]
 
 
 def _contents(rows: Iterator[tuple[str, list[Any]]] | list[tuple[str, list[Any]]]) -> Contents:

@@ -12,7 +12,8 @@ from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 ABORTED = "aborted by the operator"
-NO_RELEASE = ("restart", "migrate", "maintenance", "reopen")  # whatever comes of these speaks for no release
+# Whatever comes of these speaks for no release.
+NO_RELEASE = ("restart", "migrate", "maintenance", "reopen", "index", "reindex", "vacuum", "terminate")
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 

@@ -67,7 +67,8 @@ def answers_line(load: LoadMeasured) -> str:
 def _run_started(event: RunStarted) -> list[str]:
     by = f", by {event.by}" if event.by else ""
     verb = "resumes" if event.resumed else "starts"
-    return [f"run {event.run} {verb}: {event.strategy} {event.release} on {event.scope}{by}"]
+    what = f"{event.strategy} {event.release}".rstrip()
+    return [f"run {event.run} {verb}: {what} on {event.scope}{by}"]
 
 
 def _plan_made(event: PlanMade) -> list[str]:

@@ -27,6 +27,10 @@ KINDS = {
     "maintenance": "dojo_deploy.strategies.maintenance:Maintenance",
     "reopen": "dojo_deploy.strategies.reopen:Reopen",
     "migrate": "dojo_deploy.strategies.migrating:Migrating",
+    "index": "dojo_deploy.strategies.tuning:Indexing",
+    "reindex": "dojo_deploy.strategies.tuning:Reindexing",
+    "vacuum": "dojo_deploy.strategies.tuning:Vacuuming",
+    "terminate": "dojo_deploy.strategies.tuning:Ending",
 }
 
 __all__ = [

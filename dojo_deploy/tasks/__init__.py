@@ -2,15 +2,27 @@
 
 changes      deploy, rollback, restart, retire, resume, abort
 reports      status, releases, history, report
-db           db.lint, db.status, db.migrate
+db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, backup.list, backup.verify, backup.drill, backup.prune, backup.status
 maintenance  maintenance.schedule, .start, .extend, .finish, .abort, .status
+runbook      runbook.lint
 sandbox      sandbox.up, sandbox.status, sandbox.down
 """
 
+from types import ModuleType
+
 from invoke import Collection
 
-from dojo_deploy.tasks import backup, changes, db, maintenance, reports, sandbox
+from dojo_deploy.tasks import backup, changes, db, maintenance, reports, runbook, sandbox, tuning
+
+
+def _joined(first: ModuleType, second: ModuleType) -> Collection:
+    """One collection of the tasks of two files."""
+    joined = Collection.from_module(first)
+    for task in Collection.from_module(second).tasks.values():
+        joined.add_task(task)
+    return joined
+
 
 namespace = Collection(
     changes.deploy,
@@ -23,9 +35,10 @@ namespace = Collection(
     reports.releases,
     reports.history,
     reports.report,
-    db=Collection.from_module(db),
+    db=_joined(db, tuning),
     backup=Collection.from_module(backup),
     maintenance=Collection.from_module(maintenance),
+    runbook=Collection.from_module(runbook),
     sandbox=Collection.from_module(sandbox),
 )
 

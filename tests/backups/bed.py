@@ -46,10 +46,7 @@ class Cluster:
     folder: Path
     port: int
     pid: int
-
-    @property
-    def bin(self) -> Path:
-        return toolchain.postgres()
+    bin: Path
 
     def psql(self, sql: str, *, database: str = "postgres", user: str = OWNER) -> str:
         done = subprocess.run(
@@ -90,14 +87,15 @@ def processes() -> Iterator[tuple[int, list[bytes], list[bytes]]]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
+def running(folder: Path, programs: Path | None = None, *, options: tuple[str, ...] = ()) -> Iterator[Cluster]:
+    """PostgreSQL 18, or the one whose programs lie in a folder; `options` are the server's own."""
     try:
         toolchain.require()
     except ConfigError as exc:
         pytest.skip(exc.message)
     folder.chmod(0o755)
     prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000") if os.geteuid() == 0 else ()
-    programs, data, secret = toolchain.postgres(), folder / "data", folder / "password"
+    programs, data, secret = programs or toolchain.postgres(), folder / "data", folder / "password"
     secret.write_text(PASSWORD)
     subprocess.run(
         [*prefix, programs / "initdb", "-D", data, "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={secret}",
@@ -109,10 +107,10 @@ def running(folder: Path) -> Iterator[Cluster]:
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [*prefix, programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "", "-F",
-             "-c", "shared_buffers=16MB", "-c", "max_wal_senders=0", "-c", "wal_level=minimal"],
+             "-c", "shared_buffers=16MB", "-c", "max_wal_senders=0", "-c", "wal_level=minimal", *options],
             stdout=log, stderr=log,
         )  # fmt: skip
-    cluster = Cluster(folder, port, server.pid)
+    cluster = Cluster(folder, port, server.pid, programs)
     try:
         _until_it_answers(cluster)
         yield cluster

@@ -62,7 +62,7 @@ class Wrk:
 class RunningWrk:
     """wrk on one thread, until its result is asked for."""
 
-    def __init__(self, url: str, *, connections: int, keep: bool, lasting: int = 60) -> None:
+    def __init__(self, url: str, *, connections: int, keep: bool) -> None:
         program = shutil.which("wrk")
         if not program:
             pytest.skip("no wrk here: apt-get install wrk")
@@ -70,9 +70,7 @@ class RunningWrk:
             program,
             "-t1",
             f"-c{connections}",
-            f"-d{lasting}s",
-            "--timeout",
-            "5s",
+            "-d60s",
             *([] if keep else ["-H", "Connection: close"]),
             url,
         ]

@@ -40,6 +40,10 @@ STAYING = {
     "migrate": " serves as before, on the migrated database.",
     "maintenance": " went through its maintenance as planned.",
     "reopen": " is open to users again, and passed every gate.",
+    "index": " serves as before: the index is built, and valid.",
+    "reindex": " serves as before: the indexes are rebuilt.",
+    "vacuum": " serves as before: the tables are vacuumed.",
+    "terminate": " serves as before: the forgotten sessions are ended.",
 }
 
 
