@@ -46,6 +46,15 @@ def shop(fifteen: Cluster, way: Server, tmp_path: Path) -> Iterator[Shop]:
     shop.clean()
 
 
+@pytest.fixture(params=["fifteen", pytest.param("eighteen", marks=pytest.mark.soak)])
+def each(request: pytest.FixtureRequest, way: Server, tmp_path: Path) -> Iterator[Shop]:
+    """On Debian's server, and in the whole matrix on the sandbox's too."""
+    cluster: Cluster = request.getfixturevalue(request.param)
+    shop = Shop(cluster, inventory(cluster, way, tmp_path))
+    yield shop
+    shop.clean()
+
+
 @pytest.fixture(params=["fifteen", "eighteen"])
 def either(request: pytest.FixtureRequest, way: Server, tmp_path: Path) -> Iterator[Shop]:
     """On each server."""

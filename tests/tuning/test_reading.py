@@ -74,19 +74,18 @@ def test_what_takes_the_time_is_told_without_what_users_typed(shop: Shop) -> Non
     assert "nothing runs long, and nobody waits for a lock" in said
 
 
-def test_without_statistics_it_says_what_runs(eighteen: object, either: Shop) -> None:
-    if either.cluster is not eighteen:
-        return
-    assert tuning.slow(either.site).why == "pg_stat_statements is not among the extensions of this database"
+def test_without_statistics_it_says_so(eighteen: Cluster, way: Server, tmp_path: Path) -> None:
+    found = tuning.slow(Shop(eighteen, inventory(eighteen, way, tmp_path)).site)
+    assert (found.source, found.why) == ("", "pg_stat_statements is not among the extensions of this database")
 
 
-def test_who_waits_for_whom_is_a_tree(either: Shop) -> None:
-    with either.session(f"BEGIN; {WRITE};", application="first"):
-        second = either.typing(f"/* second */ {WRITE}")
-        until(lambda: either.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10)
-        said = either.ended("db.slow-queries")
-        first = either.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'first'")
-        found = json.loads(either.ended("db.slow-queries", "--json"))
+def test_who_waits_for_whom_is_a_tree(each: Shop) -> None:
+    with each.session(f"BEGIN; {WRITE};", application="first"):
+        second = each.typing(f"/* second */ {WRITE}")
+        until(lambda: each.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10)
+        said = each.ended("db.slow-queries")
+        first = each.sql("SELECT pid FROM pg_stat_activity WHERE application_name = 'first'")
+        found = json.loads(each.ended("db.slow-queries", "--json"))
     second.communicate(timeout=30)
     assert second.returncode == 0
     lines = said.splitlines()
@@ -95,14 +94,14 @@ def test_who_waits_for_whom_is_a_tree(either: Shop) -> None:
     assert [one["blocked_by"] for one in found["running"] if one["blocked_by"]] == [[int(first)]]
 
 
-def test_the_typed_count_counts_the_server_itself_and_ours_counts_clients(either: Shop) -> None:
-    typed = int(either.sql("SELECT count(*) FROM pg_stat_activity"))
-    clients = either.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+def test_the_typed_count_counts_the_server_itself_and_ours_counts_clients(each: Shop) -> None:
+    typed = int(each.sql("SELECT count(*) FROM pg_stat_activity"))
+    clients = each.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
     assert clients == "1"
     assert typed > 4
-    with either.session("SELECT 1", application="web"), either.session("BEGIN; SELECT 1;", application="web"):
-        seen = tuning.connections(either.site).seen
-        said = either.ended("db.connections")
+    with each.session("SELECT 1", application="web"), each.session("BEGIN; SELECT 1;", application="web"):
+        seen = tuning.connections(each.site).seen
+        said = each.ended("db.connections")
     assert seen.used == 2
     assert seen.background >= typed - 1
     assert {(one.application, one.state, one.count) for one in seen.counted} == {

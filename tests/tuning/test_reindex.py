@@ -55,7 +55,7 @@ def test_all_indexes_are_rebuilt_one_after_the_other(shop: Shop) -> None:
     assert all(shop.indexes().values())
 
 
-@pytest.mark.parametrize("verb", ["resume", "abort"])
+@pytest.mark.parametrize("verb", ["resume", pytest.param("abort", marks=pytest.mark.soak)])
 def test_a_controller_and_a_server_that_die_leave_nothing_half_built(shop: Shop, verb: str) -> None:
     shop.sql("CREATE INDEX by_price ON products (price)")
     with shop.session("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM products;"):
@@ -114,16 +114,16 @@ def test_one_of_index_table_and_all_has_to_be_named(shop: Shop) -> None:
     assert "names 0 indexes" in shop.ended("db.reindex", "--index", "none_such", status=10)
 
 
-def test_dead_rows_are_cleared_away_table_by_table(either: Shop) -> None:
-    either.sql("UPDATE products SET name = name WHERE id <= 5000; SELECT pg_stat_clear_snapshot()")
-    outline = either.ended("db.vacuum", "--dry-run")
+def test_dead_rows_are_cleared_away_table_by_table(each: Shop) -> None:
+    each.sql("UPDATE products SET name = name WHERE id <= 5000; SELECT pg_stat_clear_snapshot()")
+    outline = each.ended("db.vacuum", "--dry-run")
     assert "VACUUM (ANALYZE, TRUNCATE FALSE) public.products" in outline
     assert "public.orders" not in outline
     assert "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 200" in outline
-    either.ended("db.vacuum")
-    done = either.sql("SELECT n_dead_tup, vacuum_count > 0 FROM pg_stat_user_tables WHERE relname = 'products'")
+    each.ended("db.vacuum")
+    done = each.sql("SELECT n_dead_tup, vacuum_count > 0 FROM pg_stat_user_tables WHERE relname = 'products'")
     assert done == "0|t"
-    assert "no table is worth it" in either.ended("db.vacuum")
+    assert "no table is worth it" in each.ended("db.vacuum")
 
 
 def test_a_table_that_the_server_skips_is_no_success(fifteen: Cluster, shop: Shop, way: Server, tmp_path: Path) -> None:
