@@ -77,11 +77,13 @@ class S3:
         return False
 
     def command(self) -> Command:
+        # Under a limit of 100 or 200 MiB Go's runtime is at work without end: idle, that took 6 to 8 % of a core. Under
+        # 300 MiB it takes 0.4 %, for 40 MiB more.
         ports = (f"{flag}={self.fleet.ports[name]}" for flag, name in PORTS.items())
         return Command(
             (str(toolchain.weed()), "-logtostderr=true", "server", f"-dir={self.layout.data('s3')}",
              f"-s3.config={self._config}", *FLAGS, *ports),
-            {"PATH": "/usr/bin:/bin", "HOME": str(self.layout.data("s3")), "GOMEMLIMIT": "100MiB", "GOGC": "50"},
+            {"PATH": "/usr/bin:/bin", "HOME": str(self.layout.data("s3")), "GOMEMLIMIT": "300MiB", "GOGC": "50"},
         )  # fmt: skip
 
     def adopt(self) -> Process | None:
