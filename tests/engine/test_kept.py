@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dojo_deploy.errors import RefusedError
+from dojo_deploy.release import Finding, Migration, Tool
+from dojo_deploy.strategies import Migrate, Rollback
+from tests.engine.duo import Duo
 from tests.engine.rig import Fleet
-from tests.engine.tiny import NEW, Tiny
+from tests.engine.tiny import GATE, NEW, OLD, Tiny
 
 WHY = "3_drop has no way back: mend it forwards"
 
@@ -66,3 +71,24 @@ def test_an_abort_ends_such_a_run_and_undoes_nothing_either(three: Fleet) -> Non
     assert three.on() == {"web1": NEW.id, "web2": "v2 drained", "web3": "v1"}
     assert three.is_clean()
     assert three.known().migrated
+
+
+DROP = Migration("migrations/3_drop.sql", "ab", (Finding(1, "data loss", "column cards.name is gone"),))
+THIRD = replace(NEW, sha256="ab", migrations=(DROP,), tool=Tool("x"))
+
+
+@pytest.mark.parametrize(("fault", "sent"), [("ill", "green"), ("sick", "blue")])
+def test_a_colour_that_fails_behind_a_contract_is_not_switched_away_from(tmp_path: Path, fault: str, sent: str) -> None:
+    duo = Duo(tmp_path)
+    (duo.base / "web1" / fault).touch()
+    settings = Migrate('echo x >> "$SHARED_DIR/../migrated"', allow_contract=True, reason="nobody reads it")
+
+    result = duo.bring(THIRD, migrate=settings)
+
+    assert (result.verdict, result.exit_code) == ("kept", 30), result.reason
+    assert "3_drop.sql has no way back" in result.reason
+    assert (duo.sent(), duo.standby()[0]) == (sent, sent)
+    assert duo.is_clean()
+    assert (duo.known().migrated, duo.known().migrations) == (True, (DROP,))
+    with pytest.raises(RefusedError, match="v1 cannot run on the schema"):
+        duo.deploy(Rollback(gate=GATE), replace(OLD, tool=Tool("x")))
