@@ -116,6 +116,7 @@ def _document(layout: Layout, found: Mapping[str, Any], name: str, store: str) -
             },
             "rollback": {"gate": PACE["gate"], "settle": "10s"},
             "restart": {"gate": PACE["gate"]},
+            "maintenance": {"gate": PACE["gate"], "watch": "3s"},
         },
     }
 

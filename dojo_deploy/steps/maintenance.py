@@ -50,12 +50,28 @@ class Open:
             raise BalancerError("the maintenance page was taken down, and is still up")
 
 
-def close(site: Inventory, page: Page) -> Stage:
-    """The page goes up; undone by taking it down."""
+@dataclass(frozen=True)
+class Quiet:
+    """The requests that came in before the page have ended: what they wrote is in whatever is read from now on."""
+
+    balancer: Balancer
+    within: float
+
+    def preview(self) -> tuple[str, ...]:
+        return (f"until no request of before the page is under way, at most {self.within:g} s",)
+
+    def run(self, session: Session) -> None:
+        """Raises BalancerError when one still is."""
+        self.balancer.settle(session, self.within)
+
+
+def close(site: Inventory, page: Page, *, settle: float) -> Stage:
+    """The page goes up, and older requests end, within `settle` seconds; undone by taking the page down."""
     refuse_without_page(site)
     down = Step("open", Open(site.balancer))
-    shown = Close(site.balancer, with_health(site, page))
-    return Stage("close", (Lane(CONTROLLER, (Step("close", shown, undo=down),)),))
+    up = Step("close", Close(site.balancer, with_health(site, page)), undo=down)
+    quiet = Step("settle", Quiet(site.balancer, settle), deadline=settle + 30.0)
+    return Stage("close", (Lane(CONTROLLER, (up, quiet)),))
 
 
 def with_health(site: Inventory, page: Page) -> Page:

@@ -27,9 +27,9 @@ class Maintenance:
     """Tell → close, proven → pause workers → back up → work → verify → ready → workers → open → watch → tell.
 
     What fails before the work begins opens the site again; what fails after it leaves the page up, and `work:` undone
-    as far as it can be. `notice`: seconds for which users must have read of the window before it begins. `lasts`:
-    seconds of a window that nobody scheduled. `watch`: seconds for which the gate must hold once the page is down.
-    `window` and `closed` are the run's own.
+    as far as it can be. Durations in seconds: `notice`, for which users must have read of the window before it begins;
+    `lasts`, of a window that nobody scheduled; `settle`, that requests of before the page have to end; `watch`, for
+    which the gate must hold once the page is down. `window` and `closed` are the run's own.
     """
 
     release: ClassVar[str] = "present"
@@ -37,6 +37,7 @@ class Maintenance:
     notice: float = 86400.0
     lasts: float = 7200.0
     page: Page = Page()
+    settle: float = 60.0
     workers: Workers = Workers()
     backup: str = "on"
     work: tuple[Work, ...] = ()
@@ -80,7 +81,7 @@ class Maintenance:
             yield stays
         else:
             yield windows.announced(self.window)
-            yield maintenance.close(site, self.page)
+            yield maintenance.close(site, self.page, settle=self.settle)
         yield workers.pause(places, self.workers, stays=self.closed)
         if self.backup == "on":
             yield windows.backed_up(site, self.window, release.id)

@@ -49,6 +49,9 @@ class Shutter(Signpost):
             return Answer(503)
         return super().answer(session, path, within=within)
 
+    def settle(self, session: Session, within: float) -> None:
+        self._done("settle")
+
     def _done(self, verb: str) -> None:
         self._log(verb)
         if (Path(self.folder) / f"fault-{verb}").exists():

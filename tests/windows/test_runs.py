@@ -42,6 +42,7 @@ def test_the_work_is_done_behind_the_page_and_after_the_backup(page: Page, bed: 
     assert (result.verdict, result.exit_code) == ("done", 0), result.reason
     assert bed.log() == [
         "close",
+        "settle",
         "dump, page up",
         "close",  # proven once more, before the first line of work
         "first",
@@ -77,7 +78,7 @@ def test_the_worker_ends_before_the_dump_and_begins_before_users_come(bed: Bed) 
     ]
 
 
-@pytest.mark.parametrize("fault", ["close", "dump"])
+@pytest.mark.parametrize("fault", ["close", "settle", "dump"])
 def test_what_fails_before_the_work_opens_the_site_again(page: Page, bed: Bed, fault: str) -> None:
     (bed.doors / f"fault-{fault}").touch()
 
