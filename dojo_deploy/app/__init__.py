@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
-    from dojo_deploy.app.looks import history, holder, record, releases, report, status
+    from dojo_deploy.app.looks import history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
     from dojo_deploy.app.sites import Site, opening, read
 
@@ -32,6 +32,7 @@ _HOMES = {
     "deploy": "changes",
     "history": "looks",
     "holder": "looks",
+    "is_closed": "looks",
     "opening": "sites",
     "plan": "plans",
     "read": "sites",
@@ -53,6 +54,7 @@ __all__ = [
     "deploy",
     "history",
     "holder",
+    "is_closed",
     "opening",
     "plan",
     "read",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.history import runs
 from dojo_deploy.engine.partial import meant, told_apart
 from dojo_deploy.engine.record import Record
+from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken
 from dojo_deploy.release import Known
 from dojo_deploy.reports import Report, report_of
@@ -25,6 +27,13 @@ def status(inventory: Site = None) -> CensusTaken:
         site = session.inventory
         census = take_census(session, site.group(site.web), executor, live=record.live, standby=record.standby)
         return told_apart(census, meant(session.store)) if census.verdict == "mixed" else census
+
+
+def is_closed(inventory: Site = None) -> bool:
+    """Whether users get the maintenance page now; False also where the balancer does not answer."""
+    with opening(inventory) as session, contextlib.suppress(DojoError):
+        return session.inventory.balancer.closed(session)
+    return False
 
 
 def holder(inventory: Site = None) -> lock.Entry | None:

@@ -65,7 +65,7 @@ class Quiet:
         self.balancer.settle(session, self.within)
 
 
-def close(site: Inventory, page: Page, *, settle: float) -> Stage:
+def close(site: Inventory, page: Page, *, settle: float = 60.0) -> Stage:
     """The page goes up, and older requests end, within `settle` seconds; undone by taking the page down."""
     refuse_without_page(site)
     down = Step("open", Open(site.balancer))

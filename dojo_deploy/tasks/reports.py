@@ -23,13 +23,15 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
 
     with ended(json=json):
         site = app.read(inventory or None)
-        census, entry = app.status(site), app.holder(site)
+        census, entry, closed = app.status(site), app.holder(site), app.is_closed(site)
     lock = {"held_by": str(entry.holder), "run": entry.run} if entry and entry.state == "held" else None
     open_run = entry.open if entry else ""
     if json:
-        print(json_.dumps({**census.as_dict(), "lock": lock, "open_run": open_run}, indent=2))
+        print(json_.dumps({**census.as_dict(), "lock": lock, "open_run": open_run, "closed": closed}, indent=2))
     else:
         print(census_table(census))
+        if closed:
+            print("users get the maintenance page: invoke maintenance.status")
         if lock:
             print(f"run {lock['run']} holds the lock: {lock['held_by']}")
         if open_run and not lock:

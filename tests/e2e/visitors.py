@@ -24,7 +24,7 @@ class Visit:
 
 @dataclass
 class Visitors:
-    """Ask for the front page, over fresh connections, as strangers do."""
+    """Ask how their jobs are, over fresh connections, as strangers do."""
 
     url: str
     visits: list[Visit] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Visitors:
         sent = time.monotonic()
         connection = http.client.HTTPConnection(place.hostname or "", place.port or 80, timeout=5)
         try:
-            connection.request("GET", "/")
+            connection.request("GET", "/jobs")
             answer = connection.getresponse()
             body = answer.read()
             return Visit(sent, time.monotonic(), answer.status, answer.headers.get("Retry-After", ""), body)
