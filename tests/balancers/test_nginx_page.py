@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -115,6 +116,33 @@ def test_who_serves_can_be_changed_behind_the_page(
     assert site.settings.serving(site.session, (*blue, *green)) == set(green[1:])
     site.settings.open(site.session)
     assert b"r2" in site.ask().content  # type: ignore[attr-defined]
+
+
+def test_from_its_first_moment_on_the_page_is_whole_and_lets_through_whom_it_names(site: Site) -> None:
+    turned_away: list[str] = []
+    monitors: list[int] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            answer = site.ask()
+            if answer.status == 503:
+                turned_away.append(answer.headers.get("Retry-After", "nothing"))
+            monitors.append(site.ask("/health").status)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(4):
+            site.settings.close(site.session, replace(PAGE, retry_after=300.0 + number))
+            site.settings.open(site.session)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    assert turned_away and set(turned_away) <= {"300", "301", "302", "303"}
+    assert set(monitors) == {200}
 
 
 @pytest.mark.parametrize(

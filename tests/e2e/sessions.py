@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dojo_deploy import app
+from dojo_deploy.app import windows
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import Event
 from dojo_deploy.wishes import Wishes
@@ -170,4 +171,6 @@ def _act(order: Order, wishes: Wishes) -> Any:
         return app.rollback(order.inventory, overrides=order.overrides, wishes=wishes)
     if order.verb == "retire":
         return app.retire(order.inventory, now=True, wishes=wishes)
+    if order.verb == "maintenance":
+        return windows.start(order.inventory, reason="to be killed", wishes=wishes)
     return {"resume": app.resume, "abort": app.abort}[order.verb](order.inventory, wishes=wishes)

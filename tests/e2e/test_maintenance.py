@@ -17,13 +17,14 @@ from dojo_deploy import app
 from dojo_deploy.app import backups, windows
 from dojo_deploy.clock import utc
 from dojo_deploy.command import Command
-from dojo_deploy.conduct import Wishes
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.prober import Prober
 from dojo_deploy.sandbox import toolchain
 from dojo_deploy.session import opened
+from dojo_deploy.wishes import Wishes
 from tests.e2e.fleet import Fleet
 from tests.e2e.looking import serves, told, variant, watch
+from tests.e2e.sessions import Order, Session
 from tests.e2e.visitors import visiting
 from tests.notifiers.page import TOKEN, Page, status_page
 
@@ -168,6 +169,7 @@ def test_work_that_fails_leaves_the_page_up_until_the_window_is_aborted(closing:
     serves(site, release)
 
 
+@pytest.mark.soak
 def test_work_by_hand_is_framed_by_start_and_finish_while_the_status_page_is_down(closing: Fleet, page: Page) -> None:
     release = closing.release("v1")
     page.down()
@@ -185,6 +187,42 @@ def test_work_by_hand_is_framed_by_start_and_finish_while_the_status_page_is_dow
     (*_, window) = windows.status(closing.inventory).before
     assert [one.reason for one in window.course if one.reason] == ["the certificate has expired"]
     serves(closing, release)
+
+
+KILLED = ["StepFinished work: first/first"]
+MORE = [
+    "StepStarted backup/backup",
+    "StepFinished announce/announce",
+    "StepStarted close/close",
+    "StepFinished close/close",
+    "StepStarted pause workers/pause workers",
+    "StepFinished stay closed/stay closed",
+    "StepStarted open/open",
+    "GateRead watch/watch",
+    "StepFinished over/over",
+]
+
+
+@pytest.mark.parametrize("after", [*KILLED, *(pytest.param(kind, marks=pytest.mark.soak) for kind in MORE)])
+def test_a_controller_that_is_killed_is_replaced_by_another(closing: Fleet, tmp_path: Path, after: str) -> None:
+    marks = '"$SHARED_DIR/../marks"'
+    site = with_work(closing, work=[{"name": "first", "on": "each", "run": f"echo did >> {marks}"}])
+    told(site.site, 'rm -f "$(echo ~)/srv/tcgdojo-sandbox/marks"')
+    elsewhere = tmp_path / "elsewhere" / "inventories" / "sandbox.yml"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_text(site.inventory.read_text())
+
+    with visiting(site.site.url) as visitors:
+        killed = Session(Order("maintenance", str(site.inventory), after=after), tmp_path).ended()
+        assert killed.was_killed, killed
+        resumed = app.resume(elsewhere)
+        time.sleep(0.2)
+
+    assert (resumed.verdict, resumed.exit_code) == ("done", 0), resumed.reason
+    assert visitors.spans == [200, 503, 200]
+    assert set(told(site.site, 'cat "$(echo ~)/srv/tcgdojo-sandbox/marks"').values()) == {"did"}
+    assert windows.status(site.inventory).before[-1].outcome == "done"
+    serves(site, site.release("v1"))
 
 
 def test_the_runbooks_backup_before_its_maintenance_mode_loses_what_is_written_in_between(closing: Fleet) -> None:

@@ -112,11 +112,18 @@ class Nginx:
     def close(self, session: Session, page: Page) -> None:
         """Raises BalancerError when what was there before was put back, FencedError."""
         content = {**files.page(page), "BODY": page.body}
+
+        def shut(change: Change) -> None:
+            with session.guard(f"balancer:{change.host}"):
+                change.shut(content, self.effect_within)
+
         self._everywhere(
             session,
             "close",
             self._changes(session, ()),
             lambda change: change.write("close", page=content),
+            lambda change: change.await_handover(self.effect_within),
+            shut,
             lambda change: change.await_handover(self.effect_within),
             lambda change: change.verify_closed(page),
         )

@@ -45,7 +45,13 @@ class Change(NginxHost):
         self._asked: tuple[str, ...] = ()
 
     def write(
-        self, verb: str, asked: Sequence[str] = (), *, may_empty: bool = True, page: Mapping[str, str] | None = None
+        self,
+        verb: str,
+        asked: Sequence[str] = (),
+        *,
+        may_empty: bool = True,
+        page: Mapping[str, str] | None = None,
+        shut: bool = False,
     ) -> Written:
         """Files, test and reload; when nginx refuses, the files are as they were and it was told nothing.
 
@@ -68,6 +74,7 @@ class Change(NginxHost):
             "SERVER_LEVEL": files.server_level(self.site.include, self.site.scope),
             "FORCE": "1" if verb in ("back", "unclose") else "",
             "MAY_EMPTY": "1" if may_empty else "",
+            "SHUT": "1" if shut else "",
         }
         done = self._tell(scripts.CHANGE, env, stdin.encode())
         rows = [row.partition(" ")[::2] for row in done.text.splitlines()]
@@ -82,6 +89,15 @@ class Change(NginxHost):
         """A flag file, there or gone: `closed`, or a generation's, by which the spare serves. Whether it was there."""
         done = self._tell(scripts.TURN, {**self._base(), "FLAG": flag, "ON": "1" if on else ""})
         return done.text.endswith("was 1")
+
+    def shut(self, page: Mapping[str, str], within: float) -> None:
+        """Puts a page up that the workers know by now: those of before it would show it without its headers.
+
+        One that is up is replaced already.
+        """
+        if self._required().door == "open":
+            self.write("close", page=page, shut=True)
+            self.await_effect(within)
 
     def unclose(self) -> None:
         """The maintenance page is taken down."""

@@ -177,9 +177,9 @@ running "$@" || { put_back; exit 21; }
 old=$(workers "$master" "^nginx: ")
 # Shut before the reload: what the workers of before have under way ends with them, and the new ones see a shut door.
 [ -e "$base/closed" ] && door=closed || door=open
-[ "$VERB" != close ] || : >"$base/closed"
+[ -z "$SHUT" ] || : >"$base/closed"
 if ! "$@" -s reload >"$work/said" 2>&1 </dev/null 9>&-; then
-    [ "$door" = closed ] || [ "$VERB" != close ] || rm -f "$base/closed"
+    [ "$door" = closed ] || [ -z "$SHUT" ] || rm -f "$base/closed"
     put_back; cat "$work/said"; exit 21
 fi
 printf 'old %s\naway\n' "$old" | put "$base/.last"
