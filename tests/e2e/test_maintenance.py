@@ -189,8 +189,8 @@ def test_work_by_hand_is_framed_by_start_and_finish_while_the_status_page_is_dow
     serves(closing, release)
 
 
-KILLED = ["StepFinished work: first/first"]
-MORE = [
+KILLED = [
+    "StepFinished work: first/first",
     "StepStarted backup/backup",
     "StepFinished announce/announce",
     "StepStarted close/close",
@@ -203,7 +203,8 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize("after", [*KILLED, *(pytest.param(kind, marks=pytest.mark.soak) for kind in MORE)])
+@pytest.mark.soak
+@pytest.mark.parametrize("after", KILLED)
 def test_a_controller_that_is_killed_is_replaced_by_another(closing: Fleet, tmp_path: Path, after: str) -> None:
     marks = '"$SHARED_DIR/../marks"'
     site = with_work(closing, work=[{"name": "first", "on": "each", "run": f"echo did >> {marks}"}])
@@ -225,6 +226,7 @@ def test_a_controller_that_is_killed_is_replaced_by_another(closing: Fleet, tmp_
     serves(site, site.release("v1"))
 
 
+@pytest.mark.soak
 def test_the_runbooks_backup_before_its_maintenance_mode_loses_what_is_written_in_between(closing: Fleet) -> None:
     """features 4.11: step 2 is the dump, step 3 the maintenance mode; users go on writing from one to the other."""
     early = backups.back_up(closing.inventory)  # step 2
@@ -240,6 +242,7 @@ def test_the_runbooks_backup_before_its_maintenance_mode_loses_what_is_written_i
     assert windows.abort(closing.inventory, wishes=Wishes()).verdict == "done"
 
 
+@pytest.mark.soak
 def test_the_runbooks_maintenance_mode_is_kept_by_pm2_and_needs_restarts(closing: Fleet) -> None:
     """features 4.11: `MAINTENANCE_MODE=true` reaches a process only when it restarts, and PM2 keeps it afterwards."""
     host = closing.site.group(closing.site.web)[0]

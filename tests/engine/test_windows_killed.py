@@ -13,7 +13,7 @@ import pytest
 from tests.engine.killing import Killer
 from tests.windows.bed import Bed
 
-STRIDE = [pytest.param(13), pytest.param(1, marks=pytest.mark.soak)]
+STRIDE = [pytest.param(19), pytest.param(1, marks=pytest.mark.soak)]
 
 
 def beds(base: Path, kills: Killer, stride: int, *, how: str = "start", fault: str = "") -> Iterator[tuple[Bed, str]]:
