@@ -85,7 +85,7 @@ def drill(context: Context, backup: str = "", inventory: str = "", json: bool = 
 
 @command("inventory", "confirm", "json")
 def prune(context: Context, confirm: bool = False, inventory: str = "", json: bool = False) -> None:
-    """Show which backups may go; with --confirm, remove them."""
+    """Show which backups may go; --confirm removes them."""
     from dojo_deploy.app import backups
 
     with ended(json=json):

@@ -41,7 +41,7 @@ def lint(context: Context, path: str = "", json: bool = False) -> None:
 
 @command("inventory", "strategy", "json")
 def status(context: Context, inventory: str = "", strategy: str = "rolling", json: bool = False) -> None:
-    """What the database has seen of the migrations that serve.
+    """What the database has seen of the migrations.
 
     Ends 20 when one stopped half-way.
     """
@@ -98,7 +98,7 @@ def migrate(
 
 @command("migration", "path", "dry_run", "json")
 def reverse(context: Context, migration: str = "", path: str = "", dry_run: bool = False, json: bool = False) -> None:
-    """Write the migration that takes one back, to be shipped forwards.
+    """Write the migration that takes one back.
 
     Of the newest in the folder, or --migration. What cannot be taken back is said there, and here.
     """

@@ -42,7 +42,7 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
 
 @command("inventory", "json")
 def releases(context: Context, inventory: str = "", json: bool = False) -> None:
-    """The record: what passed its gates, what is bad and why."""
+    """The record: what passed its gates, what is bad."""
     from dataclasses import asdict
 
     from dojo_deploy import app
@@ -58,7 +58,7 @@ def releases(context: Context, inventory: str = "", json: bool = False) -> None:
 
 @command("inventory", "json")
 def history(context: Context, inventory: str = "", json: bool = False) -> None:
-    """The runs of this site, newest first, whoever made them."""
+    """The runs of this site, newest first."""
     from dojo_deploy import app
     from dojo_deploy.reporters import history_table
 
