@@ -98,8 +98,10 @@ def start(
 
 def extend(inventory: Site = None, *, by: float, reason: str = "") -> View:
     """The window lasts `by` seconds longer, counted from now if it is over already; users are told."""
+    if by <= 0:
+        raise ConfigError("says how much longer", key="--by", hint="--by 30m")
     with opening(inventory) as session:
-        window, now = _open_window(session), session.clock.now()
+        window, now = diary.unfinished(session.store), session.clock.now()
 
         def longer(found: Window) -> Window:
             ends = utc(max(found.ends_at, now) + by)
@@ -114,7 +116,7 @@ def extend(inventory: Site = None, *, by: float, reason: str = "") -> View:
 def finish(inventory: Site = None, *, overrides: Overrides = None, wishes: Wishes | None = None) -> Result:
     """Verifies, opens the site and watches it: the work is done. Raises RefusedError when no window has begun."""
     with opening(inventory) as session:
-        window = _open_window(session)
+        window = diary.unfinished(session.store)
         if window.state == SCHEDULED:
             raise RefusedError(
                 f"{window.title!r} has not begun", hint="invoke maintenance.start, or .abort to cancel it"
@@ -167,7 +169,9 @@ def plan(inventory: Site = None, verb: str = "start", *, overrides: Overrides = 
             why = not_yet(session, window, settings.notice, now)
             notes = tuple(f"refused without --reason: {text}" for text in why)
         else:
-            chosen = _reopen(session, _open_window(session), "done" if verb == "finish" else "aborted", overrides)
+            chosen = _reopen(
+                session, diary.unfinished(session.store), "done" if verb == "finish" else "aborted", overrides
+            )
         _, made = look_and_plan(session, chosen, present, executor, platform=False)
         return replace(made, notes=(*made.notes, *notes))
 
@@ -212,13 +216,6 @@ def _settings(session: OpenSession, overrides: Overrides) -> Maintenance:
     if not isinstance(found, Maintenance):
         raise ConfigError("is no maintenance", where="strategies/maintenance.yml", key="strategy")
     return found
-
-
-def _open_window(session: OpenSession) -> Window:
-    window = diary.current(session.store)
-    if window is None:
-        raise RefusedError("no maintenance window is scheduled or open", hint="invoke maintenance.schedule --at …")
-    return window
 
 
 def _ended(session: OpenSession, window: Window, outcome: str, reason: str = "") -> None:

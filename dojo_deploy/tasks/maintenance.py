@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command("at", "lasts", "title", "text", "reason", "inventory", "set", "json", iterable=("set",))
 def schedule(
     context: Context,
-    at: str,
+    at: str = "",
     lasts: str = "",
     title: str = "Scheduled maintenance",
     text: str = "The site will be unavailable",
@@ -77,7 +77,7 @@ def start(
 
 
 @command("by", "reason", "inventory", "json")
-def extend(context: Context, by: str, reason: str = "", inventory: str = "", json: bool = False) -> None:
+def extend(context: Context, by: str = "", reason: str = "", inventory: str = "", json: bool = False) -> None:
     """Make the window longer, and tell users so.
 
     While a run goes on in it, too.

@@ -26,6 +26,14 @@ def current(store: Store) -> Window | None:
     return next((window for window in read(store) if window.state != OVER), None)
 
 
+def unfinished(store: Store) -> Window:
+    """The same. Raises RefusedError when there is none."""
+    window = current(store)
+    if window is None:
+        raise RefusedError("no maintenance window is scheduled or open", hint="invoke maintenance.schedule --at …")
+    return window
+
+
 def find(store: Store, window: str) -> Window:
     """Raises RefusedError when there is no such one."""
     found = next((each for each in read(store) if each.id == window), None)

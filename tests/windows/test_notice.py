@@ -122,6 +122,8 @@ def test_an_extension_of_what_is_over_counts_from_now(bed: Bed) -> None:
 
     view = windows.extend(bed.site(), by=600)
 
+    with pytest.raises(ConfigError, match="--by 30m"):
+        windows.extend(bed.site(), by=0)
     assert view.window and 590 < view.window.ends_at - time.time() < 610
 
 
