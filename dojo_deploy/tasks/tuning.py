@@ -85,7 +85,7 @@ def reindex(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Rebuild indexes, one at a time, beside those that serve.
+    """Rebuild indexes one by one, beside those that serve.
 
     What earlier attempts left (…_ccnew, …_ccold) is dropped first.
     """
@@ -110,7 +110,7 @@ def vacuum(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Vacuum and analyse tables one by one, throttled; never FULL.
+    """Vacuum tables one by one, throttled; never FULL.
 
     Without --table or --all: those with a tenth of their rows dead, or never analysed.
     """
@@ -124,7 +124,7 @@ def vacuum(
 
 @command("inventory", "top", "json")
 def slow_queries(context: Context, inventory: str = "", top: int = 10, json: bool = False) -> None:
-    """What takes the database's time, what runs long, who waits for whom.
+    """What takes the database's time, and who waits.
 
     Statements as pg_stat_statements counts them, where it is there; what users typed into them is not shown.
     """
@@ -158,7 +158,7 @@ def connections(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Clients by state, forgotten ones, and whether the pools fit: ends 30 if not.
+    """Clients by state; ends 30 if the pools do not fit.
 
     --terminate shows which forgotten sessions would be ended, with --confirm it ends them.
     """
