@@ -57,9 +57,15 @@ class Dojo(Program):
 program = Dojo(name="dojo", binary="dojo", version=dojo_deploy.__version__, namespace=namespace)
 
 
+def _help_first(words: list[str]) -> list[str]:
+    """`dojo --help TASK` for `dojo TASK --help`: a task's positional argument would take that for its value."""
+    is_asked = len(words) > 2 and not words[1].startswith("-") and {"--help", "-h"} & set(words[2:])
+    return [words[0], "--help", words[1]] if is_asked else words
+
+
 def main() -> None:
     try:
-        program.run()
+        program.run(_help_first(sys.argv))
     except BrokenPipeError:  # `dojo history | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
