@@ -39,11 +39,11 @@ function start() {
   const [reload, fresh] = [names.filter((name) => kept.has(name)), names.filter((name) => !kept.has(name))];
   if (reload.length) patiently('reload', settings.config, '--only', reload.join(','), '--update-env');
   if (fresh.length) pm2('start', settings.config, '--only', fresh.join(','));
-  for (const app of apps) {
-    const count = list().filter((found) => found.name === app.name).length;
-    if (count !== app.instances) pm2('scale', app.name, String(app.instances));
-  }
-  verify();
+  const now = list();
+  const count = (app) => now.filter((found) => found.name === app.name).length;
+  const wrong = apps.filter((app) => count(app) !== app.instances);
+  for (const app of wrong) pm2('scale', app.name, String(app.instances));
+  verify(wrong.length ? list() : now);
 }
 
 function stop() {
@@ -56,12 +56,13 @@ function save() {
   const before = readDump();
   wake();
   pm2('save', '--force');
-  const names = new Set(list().map((found) => found.name));
+  const saved = readDump();
+  const names = new Set(saved.map((found) => found.name));
   const scope = `${settings.key.split('/')[0]}/`;
   const absent = before.filter((entry) => !names.has(entry.name) && !mark(entry.env).startsWith(scope));
   const fresh = `${DUMP}.dojo`;
   fs.rmSync(fresh, { force: true });
-  fs.writeFileSync(fresh, JSON.stringify([...readDump(), ...absent], null, 2), { mode: 0o600, flag: 'wx' });
+  fs.writeFileSync(fresh, JSON.stringify([...saved, ...absent], null, 2), { mode: 0o600, flag: 'wx' });
   fs.renameSync(fresh, DUMP);
   if (fs.existsSync(`${DUMP}.bak`)) fs.chmodSync(`${DUMP}.bak`, 0o600);
 }
@@ -89,8 +90,7 @@ function same(some, others) {
   return [some || []].flat().join('\0') === others.join('\0');
 }
 
-function verify() {
-  const found = list();
+function verify(found) {
   for (const app of apps) {
     const each = found.filter(({ name }) => name === app.name);
     // One failed start is PM2's word for our own restart of a worker that was less than a second old.
@@ -148,6 +148,7 @@ function pause(milliseconds) {
 }
 
 function wake() {
+  if (isAwake()) return;
   // A daemon's umask is that of all its applications.
   const umask = process.umask(0o022);
   pm2('ping');
@@ -156,8 +157,10 @@ function wake() {
 
 function isAwake() {
   try {
-    process.kill(pidOfDaemon(), 0);
-    return true;
+    const pid = pidOfDaemon();
+    process.kill(pid, 0);
+    // The number may be another program's since.
+    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('God Daemon');
   } catch (error) {
     if (error.code === 'ENOENT' || error.code === 'ESRCH') return false;
     throw error;
