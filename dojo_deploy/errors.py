@@ -20,6 +20,7 @@ DojoError
 ├── DatabaseError     20    the database refused what was asked of it, or stopped half-way; what it left is told
 ├── NoticeError             somebody could not be told; it waits in the outbox, and stops nothing
 └── BalancerError           the balancer refused, or does not do what it reported
+    └── UnsettledError      older requests were waited for, and some have not ended
 """
 
 from __future__ import annotations
@@ -131,6 +132,10 @@ class NoticeError(DojoError):
 
 class BalancerError(DojoError):
     """The balancer refused a change, or what it serves is not what it was told."""
+
+
+class UnsettledError(BalancerError):
+    """Requests or connections of before a change were waited for, and some have not ended; a websocket may never."""
 
 
 class BackupError(DojoError):

@@ -123,9 +123,19 @@ class Warned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadMeasured(Event):
-    """What users saw during the run. `answers`: release -> [first second, last second, requests]; 0: its start.
+class UsersServed(Event):
+    """Users have what the run is for, `seconds` after it began; `left`: the stages for which they need not wait."""
 
+    release: str
+    seconds: float
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadMeasured(Event):
+    """What users saw during the run, or until `UsersServed`.
+
+    `answers`: release -> [first second, last second, requests]; 0: its start.
     `course` tells it slice by slice: `begin` and `end` in seconds, requests, failures, p50, p95 and p99 in
     milliseconds, and `answers`: release -> requests.
     """

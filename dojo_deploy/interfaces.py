@@ -145,7 +145,7 @@ class Balancer(Protocol):
         """
 
     def settle(self, session: Session, within: float) -> None:
-        """No request is under way to what the last change took away, and none can come. Raises BalancerError."""
+        """Nothing is under way to what the last change took away, and nothing can come; else UnsettledError."""
 
     def close(self, session: Session, page: Page) -> None:
         """Maintenance: 503, Retry-After and the page for all that the page does not let through. Replaces another."""

@@ -55,7 +55,8 @@ def rows(plan: Plan, *, commands: bool) -> Iterator[str]:
 
 
 def _stage(stage: Stage, told: Told, *, commands: bool) -> Iterator[str]:
-    yield INDENT + stage.name + ("" if stage.decides else " (a failure here undoes nothing)")
+    said = "" if stage.decides else " (a failure here undoes nothing)"
+    yield INDENT + stage.name + (" (users are served: nobody waits for it)" if stage.apart else said)
     for lane in stage.lanes:
         yield INDENT * 2 + lane.host
         for step in lane.steps:

@@ -30,10 +30,7 @@ from dojo_deploy.windows import overrun
 from dojo_deploy.wishes import Wishes
 
 EXIT_CODES = {
-    "done": 0,
-    "partial": 0,
-    "aborted": 0,
-    "nothing to do": 0,
+    **dict.fromkeys(("done", "partial", "aborted", "nothing to do"), 0),
     "fenced": 12,
     "rolled back": 20,
     **dict.fromkeys(("tolerated", "kept", "halted", "mixed"), 30),
@@ -90,11 +87,16 @@ def perform(
     with contextlib.closing(journal):
         _announce(run, trail, journal, wishes, header, resumed=resumed)
         prober = _probe(session, wishes, seen)
-        with stops(session.cancelled, say=lambda text: trail.emit(Warned(text=text)), restore=wishes.restore):
+
+        def warn(text: str) -> None:
+            trail.emit(Warned(text=text))
+
+        with stops(session.cancelled, say=warn, restore=wishes.restore):
             cleared = executor.submit(leftovers.clear, run, work_folder(site))
             try:
-                with overrun.watched(session, run.plan.window, lambda text: trail.emit(Warned(text=text))):
-                    outcome = carry_out(run, executor, undoing=undoing)
+                so_far = (lambda: trail.emit(prober.so_far())) if prober else (lambda: None)
+                with overrun.watched(session, run.plan.window, warn):
+                    outcome = carry_out(run, executor, undoing=undoing, on_served=so_far)
             finally:
                 load = prober.stop(at_least=wishes.probe_at_least) if prober else None
             if load:
@@ -103,7 +105,7 @@ def perform(
             cleared.result()
             result = _finish(run, executor, outcome, wishes, seen, load, started, abort=abort, record=record)
         if journal.trouble:
-            trail.emit(Warned(text=f"the journal is not whole: {journal.trouble}"))
+            warn(f"the journal is not whole: {journal.trouble}")
     return result
 
 

@@ -127,7 +127,8 @@ class Stage:
 
     `undone_first`: users are better off at once without it; until it is undone nothing else may be. `phase`: whose
     `on_failure` hooks a failure here calls, beside those of the whole run. `decides`: without it a failure here is
-    told, and neither undoes anything nor keeps away the stages behind it.
+    told, and neither undoes anything nor keeps away the stages behind it. `apart`: users have what the run is for
+    before it, so nobody has to wait for it, and a failure in it halts the run, and takes from them nothing they have.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Stage:
     undone_first: bool = False
     phase: str = "run"
     decides: bool = True
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,8 @@ def step_id(stage: Stage, lane: Lane, step: Step) -> str:
 
 def _stage_as_dict(stage: Stage) -> dict[str, object]:
     lanes = [{"host": lane.host, "steps": [_as_dict(step) for step in lane.steps]} for lane in stage.lanes]
-    first = {"undone_first": True} if stage.undone_first else {}
-    about = {"tolerant": stage.tolerant, "phase": stage.phase, "decides": stage.decides, **first}
+    rare = {name: True for name in ("undone_first", "apart") if getattr(stage, name)}
+    about = {"tolerant": stage.tolerant, "phase": stage.phase, "decides": stage.decides, **rare}
     return {"name": stage.name, **about, "lanes": lanes}
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
-    from dojo_deploy.app.looks import history, holder, is_closed, record, releases, report, status
+    from dojo_deploy.app.looks import due, history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
     from dojo_deploy.app.sites import Site, opening, read
 
@@ -30,6 +30,7 @@ _HOMES = {
     "abort": "changes",
     "choose": "plans",
     "deploy": "changes",
+    "due": "looks",
     "history": "looks",
     "holder": "looks",
     "is_closed": "looks",
@@ -52,6 +53,7 @@ __all__ = [
     "about",
     "choose",
     "deploy",
+    "due",
     "history",
     "holder",
     "is_closed",

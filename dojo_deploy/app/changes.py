@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from dojo_deploy.app.looks import due_in
 from dojo_deploy.app.plans import about, choose
 from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.begin import ReleaseOf
-from dojo_deploy.clock import utc
 from dojo_deploy.conduct import Result, conduct, go_on
-from dojo_deploy.engine import ledger
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Strategy
-from dojo_deploy.which import built, due, earlier, present
+from dojo_deploy.which import built, earlier, present
 from dojo_deploy.wishes import Wishes
 
 
@@ -97,7 +96,7 @@ def retire(inventory: Site = None, *, now: bool = False, wishes: Wishes | None =
     Raises as `deploy`; RefusedError while the live colour is not well.
     """
     with opening(inventory) as session:
-        standby, reason = due(ledger.read_record(session.store), utc(session.clock.now()), early=now)
+        standby, reason = due_in(session, now=now)
         if standby is None:
             return Result("", "nothing to do", reason=reason)
         chosen = choose("retire", session.inventory, overrides={"until": standby.until})

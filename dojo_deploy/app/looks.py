@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from dojo_deploy import which
 from dojo_deploy.app.sites import Site, opening
 from dojo_deploy.begin import site_lanes
+from dojo_deploy.clock import utc
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
@@ -16,8 +18,9 @@ from dojo_deploy.engine.partial import meant, told_apart
 from dojo_deploy.engine.record import Record
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken
-from dojo_deploy.release import Known
+from dojo_deploy.release import Known, Standby
 from dojo_deploy.reports import Report, report_of
+from dojo_deploy.session import OpenSession
 
 
 def status(inventory: Site = None) -> CensusTaken:
@@ -40,6 +43,17 @@ def holder(inventory: Site = None) -> lock.Entry | None:
     """Who holds the lock, or held it last, and which run is open; None when nobody ever took it."""
     with opening(inventory) as session:
         return lock.read(session.store)
+
+
+def due(inventory: Site = None, *, now: bool = False) -> tuple[Standby | None, str]:
+    """The standby that `retire` would stop, or why there is none; `now`: also before it is due."""
+    with opening(inventory) as session:
+        return due_in(session, now=now)
+
+
+def due_in(session: OpenSession, *, now: bool) -> tuple[Standby | None, str]:
+    """The same, where a session is open."""
+    return which.due(ledger.read_record(session.store), utc(session.clock.now()), early=now)
 
 
 def releases(inventory: Site = None) -> tuple[Known, ...]:

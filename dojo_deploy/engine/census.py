@@ -49,7 +49,8 @@ def take_census(
         verdict=_verdict(rows),
         through_balancer=_sample(session, samples),
         live=slot,
-        standby={key: str(value) for key, value in asdict(standby).items()} if standby else {},
+        # While a switch-back goes on, the record still names as a standby what serves.
+        standby={key: str(value) for key, value in asdict(standby).items()} if standby and standby.slot != slot else {},
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 
@@ -10,7 +12,7 @@ from dojo_deploy.engine.progress import is_on_host
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.undo import leave_out, undo
 from dojo_deploy.errors import DojoError, FencedError, InterruptedRunError
-from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, Warned
+from dojo_deploy.events import StageFinished, StageStarted, UndoStarted, UsersServed, Warned
 from dojo_deploy.plan import CONTROLLER, Lane, Stage
 
 SIGNALLED = "stopped by a signal"
@@ -32,9 +34,15 @@ class Outcome:
         return self.verdict in ("done", "tolerated", "rolled back", "kept")
 
 
-def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
-    """Runs the plan to its end, or undoes it. `undoing`: an earlier session, or the operator, has decided to undo."""
+def carry_out(
+    run: Run, executor: Executor, *, undoing: str = "", on_served: Callable[[], object] = lambda: None
+) -> Outcome:
+    """Runs the plan to its end, or undoes it. `undoing`: an earlier session, or the operator, has decided to undo.
+
+    `on_served` is called when only stages are left that are `apart`, before that is told.
+    """
     seconds: dict[str, float] = {}
+    started = run.session.clock.monotonic()
     if undoing:
         return _undo(run, executor, undoing, seconds)
     skip = run.progress.furthest(run.plan)
@@ -51,6 +59,12 @@ def carry_out(run: Run, executor: Executor, *, undoing: str = "") -> Outcome:
     for number, stage in enumerate(run.plan.stages):
         if number < skip:
             continue
+        if stage.apart and not (number > skip and run.plan.stages[number - 1].apart):
+            with contextlib.suppress(OSError):  # figures that cannot be read
+                on_served()
+            took = round(run.session.clock.monotonic() - started, 3)
+            left = tuple(one.name for one in run.plan.stages[number:])
+            run.trail.emit(UsersServed(release=run.plan.release.id, seconds=took, left=left))
         failed = _run_stage(run, stage, executor, closing, seconds)
         if not stage.decides:
             told += [_reason(result) for result in failed if result.outcome not in ENDING]
@@ -139,7 +153,7 @@ def _after_failure(
     if fenced:
         return Outcome("fenced", fenced.detail, {}, seconds)
     only_stopped = all(result.outcome in ("interrupted", "stopped") for result in failed)
-    if run.session.cancelled.is_set() and run.plan.on_interrupt != "rollback":
+    if run.session.cancelled.is_set() and (run.plan.on_interrupt != "rollback" or stage.apart):
         # What failed meanwhile fails again when the run is resumed, and is undone then.
         return Outcome("interrupted", SIGNALLED if only_stopped else f"{SIGNALLED}; {reason}", {}, seconds)
     run.session.cancelled.clear()
@@ -147,7 +161,7 @@ def _after_failure(
         reason = SIGNALLED
     else:
         run.progress.fail_in(stage.phase)
-        if run.plan.on_failure == "halt":
+        if run.plan.on_failure == "halt" or stage.apart:
             _call_hooks(run, executor, stage.phase)
             return Outcome("halted", reason, {}, seconds)
     return _undo(run, executor, reason, seconds)

@@ -72,6 +72,10 @@ class Prober:
         """A line in the results, at this moment. A prober that has ended already takes no notice."""
         self._tell(f"mark {' '.join(text.split())}")
 
+    def so_far(self) -> LoadMeasured:
+        """The figures until now; the load goes on. Raises OSError when there are none."""
+        return measure(self.results)
+
     def stop(self, *, at_least: int = 0, within: float = 30.0) -> LoadMeasured:
         """Goes on until `at_least` requests counted or `within` seconds passed; ends the process; reads the figures.
 

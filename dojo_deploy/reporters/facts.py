@@ -18,9 +18,11 @@ from dojo_deploy.events import (
     StageFinished,
     StepFinished,
     UndoStarted,
+    UsersServed,
     Warned,
 )
 from dojo_deploy.reporters.board import UNDO, Board
+from dojo_deploy.reporters.sentences import served_line
 from dojo_deploy.reporters.styled import line, paragraph, quoted
 from dojo_deploy.reporters.text import counted, fit, inert, inert_lines, named, seconds
 
@@ -44,6 +46,7 @@ class Facts:
             OutputWritten: self._output_written,
             UndoStarted: self._undo_started,
             Warned: self._warned,
+            UsersServed: self._users_served,
             CensusTaken: self._undone,
             RunFinished: self._undone,
         }
@@ -80,6 +83,9 @@ class Facts:
         row.append(fit(hosts, max(width - len(row) - len(took) - 2, 0)), "dim")
         row.append(" " * max(width - row.cell_len - len(took), 1) + took, "dim")
         return [row]
+
+    def _users_served(self, event: UsersServed, width: int) -> list[Text]:
+        return [Text(), *paragraph(("✓ ", "bold green"), inert(served_line(event)), "", width)]
 
     def _step_finished(self, event: StepFinished, width: int) -> list[Text]:
         if event.outcome not in ("failed", "unknown") or event.step in self._explained:

@@ -21,6 +21,7 @@ from dojo_deploy.events import (
     StepFinished,
     StepStarted,
     UndoStarted,
+    UsersServed,
     Warned,
 )
 from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds, standing_by
@@ -104,6 +105,11 @@ def _gate_passed(event: GatePassed) -> list[str]:
     return [f"{event.step}: gate passed, {counted(event.readings, 'reading')}, {seconds(event.seconds)}{proofs}"]
 
 
+def served_line(event: UsersServed) -> str:
+    """`users have v1 after 0.5 s; still to come: end workers, settle`."""
+    return f"users have {event.release} after {seconds(event.seconds)}; still to come: {', '.join(event.left)}"
+
+
 def _load_measured(event: LoadMeasured) -> list[str]:
     lines = [f"requests: {load_line(event)}"]
     lines += [f"requests: {answers_line(event)}"] if event.answers else []
@@ -152,6 +158,7 @@ _SAID: Mapping[type[Event], Callable[[Any], list[str]]] = {
     GateFailed: _gate_failed,
     UndoStarted: lambda event: [f"UNDO starts: {line}" for line in _lines(event.reason) or [""]],
     Warned: lambda event: [f"WARNING: {line}" for line in _lines(event.text)],
+    UsersServed: lambda event: [served_line(event)],
     LoadMeasured: _load_measured,
     CensusTaken: _census_taken,
     RunFinished: _run_finished,

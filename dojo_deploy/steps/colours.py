@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError, TransportError
+from dojo_deploy.errors import BalancerError, GateFailedError, RefusedError, TransportError, UnsettledError
 from dojo_deploy.interfaces import Backend, Balancer
 from dojo_deploy.inventory import BLUE, GREEN, Inventory
 from dojo_deploy.plan import CONTROLLER, Gate, Lane, OnHost, Stage, Step, Target
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
 
 SAMPLES = 10  # fresh connections, at least
+STAY = "the other colour goes on answering these until it is retired"
+END = "they end with it"
 
 
 @dataclass(frozen=True)
 class Settle:
-    """Until no kept-alive connection can reach what a switch took away. Only told of, when nothing depends on it."""
+    """Until no kept-alive connection can reach what a switch took away; what has not ended by then is told.
+
+    `needed`: what waits for it ends what it takes away, and must not where nobody could be asked.
+    """
 
     balancer: Balancer
     within: float
     needed: bool = False
-    then: str = "the other colour goes on answering these until it is retired"
+    then: str = STAY
 
     def preview(self) -> tuple[str, ...]:
         return (f"until no older connection reaches the other colour, at most {self.within:g} s",)
@@ -35,7 +40,7 @@ class Settle:
         try:
             self.balancer.settle(session, self.within)
         except (BalancerError, TransportError) as exc:
-            if self.needed:
+            if self.needed and not isinstance(exc, UnsettledError):
                 raise
             session.say(f"{exc.message}; {self.then}")
 
@@ -211,16 +216,25 @@ def switch(
 
     `settle`: seconds that connections to what is undone have to end before it is stopped; 0: it is not.
     """
-    ends = Settle(site.balancer, settle, then="they end with it") if settle else None
+    ends = Settle(site.balancer, settle, then=END) if settle else None
     back = Step("switch back", Switch(site.balancer, away, to, ends), brings_traffic=True)
     there = Step("switch", Switch(site.balancer, to, away), undo=back, no_way_back=no_way_back)
     proven = Step("identity", Identity(site.balancer, to, release))
     return Stage("switch", (Lane(CONTROLLER, (there, proven)),), undone_first=True)
 
 
-def settle(site: Inventory, within: float, *, needed: bool = False) -> Stage:
-    """Older connections end. Not `needed`: nobody waits for them but who reads of it."""
-    return Stage("settle", (Lane(CONTROLLER, (Step("settle", Settle(site.balancer, within, needed=needed)),)),))
+def settle(site: Inventory, within: float) -> Stage:
+    """Older connections end, or are told: what answers them stays."""
+    return _settling("settle", Settle(site.balancer, within))
+
+
+def leave(site: Inventory, within: float, *, needed: bool = False) -> Stage:
+    """The same before what answers them is ended, and what is left of them with it."""
+    return _settling("leave standby", Settle(site.balancer, within, needed=needed, then=END))
+
+
+def _settling(name: str, action: Settle) -> Stage:
+    return Stage(name, (Lane(CONTROLLER, (Step("settle", action),)),))
 
 
 def retire(place: Placement) -> Step:

@@ -103,6 +103,7 @@ class BlueGreen:
             for place in (self._places(site, live, "") if live else ())
             if seen.hosts[place.host.name].current.get(live)
         )
+        slot = new[0].slot
         around = partial(hooks.stages, self.hooks, places=new)
         yield from (*around("run", "before"), *around("prepare", "before"))
         yield _each("prepare", new, lambda place: (bringing.bring(place, release, seen),))
@@ -112,6 +113,8 @@ class BlueGreen:
                 "migrate", (Lane(new[0].host.name, (database.migrate(new[0], self.migrate),)),), phase="migrate"
             )
         yield from around("migrate", "after")
+        if any(seen.hosts[place.host.name].current.get(slot) for place in new) and live:
+            yield colours.leave(site, self.settle)
         yield _each("start", new, lambda place: (colours.start(place, seen, self.gate),))
         yield from smoke.stages(self.smoke, site, new, serving)
         yield from around("switch", "before")
@@ -171,6 +174,6 @@ def _gives_up(seen: Observed, slot: str) -> tuple[str, ...]:
     if not seen.standby or seen.standby.slot != slot or not seen.standby.release:
         return ()
     return (
-        f"gives up the switch-back to {seen.standby.release}, the standby in {slot} until {seen.standby.until}: "
-        f"afterwards `rollback` switches back to {seen.live}",
+        f"gives up the switch-back to {seen.standby.release}, the standby in {slot} until {seen.standby.until}, and "
+        f"what is still connected to it: afterwards `rollback` switches back to {seen.live}",
     )

@@ -16,7 +16,8 @@ from dojo_deploy.steps import colours, services
 class Retire:
     """Wait for the last old connection → stop the standby. From then on a `rollback` starts what it goes back to.
 
-    `settle` in seconds. `until`: the date of the standby that is meant, so that one which replaced it meanwhile is let
+    `settle`: seconds for these connections; one that goes on, such as a websocket, is told, and ends with the standby.
+    `until`: the date of the standby that is meant, so that one which replaced it meanwhile is let
     alone; empty: whatever stands by.
     """
 
@@ -49,7 +50,7 @@ class Retire:
             "retire",
             release,
             (
-                colours.settle(site, self.settle, needed=True),
+                colours.leave(site, self.settle, needed=True),
                 Stage(
                     "retire", tuple(Lane(one.host.name, (colours.retire(one), *services.save(one))) for one in places)
                 ),

@@ -16,7 +16,11 @@ from dojo_deploy.steps.workers import Workers
 
 @dataclass(frozen=True)
 class SwitchBack:
-    """Look at the standby → switch → hand over workers, the other way round. What is left becomes the standby."""
+    """Look at the standby → switch → hand over workers, the other way round. What is left becomes the standby.
+
+    Users are where they were asked to be when the switch is proven. What follows is `apart`: nobody waits for it, and
+    none of it, should it fail, sends them to what was left.
+    """
 
     gate: Gate
     workers: Workers
@@ -59,17 +63,23 @@ class SwitchBack:
         yield from around("run", "before")
         yield Stage("look", tuple(Lane(place.host.name, (colours.look(place, self.gate),)) for place in new))
         yield from around("switch", "before")
-        switched = (
-            colours.switch(site, release.id, colours.backends(site, new[0].slot), serving),
+        switched = colours.switch(site, release.id, colours.backends(site, new[0].slot), serving)
+        handed = (
             *workers.hand_over(old, new, self.workers, self.gate, leaving=True),
             colours.settle(site, self.settle),
         )
-        yield from (replace(stage, phase="switch") for stage in switched)
-        yield from (*around("switch", "after"), *around("finish", "before"))
+        yield replace(switched, phase="switch")
         places = (*new, *colours.apart(old, new))
         saved = tuple(Lane(place.host.name, steps) for place in places if (steps := services.save(place)))
-        yield from (Stage("finish", saved, phase="finish"),) if saved else ()
-        yield from (*around("finish", "after"), *around("run", "after"))
+        rest = (
+            *(replace(stage, phase="switch") for stage in handed),
+            *around("switch", "after"),
+            *around("finish", "before"),
+            *((Stage("finish", saved, phase="finish"),) if saved else ()),
+            *around("finish", "after"),
+            *around("run", "after"),
+        )
+        yield from (replace(stage, apart=True) for stage in rest)
 
 
 def _places(site: Inventory, slot: str, seen: Observed) -> tuple[Placement, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from invoke import Context
 
+from dojo_deploy.tasks.apart import LetGo, apart
 from dojo_deploy.tasks.flags import allowed, command, ended, is_dry, measured, overrides
 from dojo_deploy.tasks.runs import change
 
@@ -59,7 +60,7 @@ def deploy(
 
 @command(
     *("strategy", "inventory", "to", "limit", "allow_contract", "reason"),
-    *("dry_run", "set", "probe", "no_probe", "json", "verbose"),
+    *("dry_run", "set", "wait", "probe", "no_probe", "json", "verbose"),
     iterable=("set",),
 )
 def rollback(
@@ -72,6 +73,7 @@ def rollback(
     reason: str = "",
     dry_run: bool = False,
     set: Any = None,
+    wait: bool = False,
     probe: bool = False,
     no_probe: bool = False,
     json: bool = False,
@@ -79,23 +81,32 @@ def rollback(
 ) -> None:
     """Bring back the last good release, or --to.
 
-    Nothing is built: it must lie on the hosts, and run on the schema. What is left is marked bad in the record.
+    Nothing is built: it must lie on the hosts, and run on the schema. What is left is marked bad. While it stands by,
+    this ends as soon as users have it, and queue workers follow by themselves (--wait waits for them).
     """
-    from dojo_deploy import app
-
     values = {**overrides(set or []), **allowed(allow_contract, reason)}
     asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": values}
     if is_dry(context, dry_run):
         _show(inventory, strategy, json=json, **asked)
         return
-    change(
-        lambda site, wishes: app.rollback(site, strategy, wishes=wishes, **asked),
-        inventory,
-        load=measured(probe=probe, no_probe=no_probe),
-        meets=limit,
-        json=json,
-        verbose=verbose,
-    )
+    load = measured(probe=probe, no_probe=no_probe)
+
+    def work(let_go: LetGo | None) -> None:
+        from dojo_deploy import app
+
+        change(
+            lambda site, wishes: app.rollback(site, strategy, wishes=wishes, **asked),
+            inventory,
+            load=load,
+            meets=limit,
+            json=json,
+            verbose=verbose,
+            # A look at every server of the embedded fleet takes as long as the switch itself.
+            bring_up=False,
+            let_go=let_go,
+        )
+
+    work(None) if wait else apart(work)
 
 
 @command("inventory", "limit", "dry_run", "set", "probe", "no_probe", "json", "verbose", iterable=("set",))
@@ -143,7 +154,13 @@ def retire(
     from dojo_deploy import app
 
     if is_dry(context, dry_run):
-        _show(inventory, "retire", json=json)
+        with ended(json=json):
+            standby, reason = app.due(inventory or None, now=now)
+        if standby:
+            _show(inventory, "retire", json=json, overrides={"until": standby.until})
+        else:
+            nothing = {"verdict": "nothing to do", "reason": reason, "exit_code": 0}
+            print(json_.dumps(nothing) if json else reason)
         return
     change(
         lambda site, wishes: app.retire(site, now=now, wishes=wishes), inventory, load=False, json=json, verbose=verbose

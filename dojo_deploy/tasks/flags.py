@@ -25,6 +25,7 @@ HELP = {
     "json": "JSON instead of text",
     "verbose": "every line that hosts print",
     "set": "a strategy's key for this run only: --set bake.first=3s (repeatable)",
+    "wait": "also for what goes on once users are served: queue workers, older connections; for CI, which ends it else",
     "probe": "measure what users see during the run, by a steady load through the balancer",
     "no-probe": "do not, even where the inventory says so",
     "reason": "why, for the record",

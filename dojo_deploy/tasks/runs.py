@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
+from dojo_deploy.tasks.apart import LetGo
 from dojo_deploy.tasks.flags import ended
 
 if TYPE_CHECKING:
     from dojo_deploy.conduct import Result
+    from dojo_deploy.events import Event
+    from dojo_deploy.interfaces import Subscriber
+    from dojo_deploy.reporters import Reporter
     from dojo_deploy.session import OpenSession
     from dojo_deploy.wishes import Wishes
 
@@ -22,17 +26,29 @@ Run = Callable[["OpenSession", "Wishes"], "Result"]
 
 
 def change(
-    run: Run, inventory: str, *, load: bool | None, report: str = "", json: bool, verbose: bool, meets: str | None = ""
+    run: Run,
+    inventory: str,
+    *,
+    load: bool | None,
+    report: str = "",
+    json: bool,
+    verbose: bool,
+    meets: str | None = "",
+    bring_up: bool = True,
+    let_go: LetGo | None = None,
 ) -> None:
-    """One run, told. `meets`: the hosts, as --limit names them, that it will ask at once; None for one that builds."""
+    """One run, told. `meets`: the hosts, as --limit names them, that it will ask at once; None for one that builds.
+
+    `bring_up`: start the embedded fleet, if it is that one. `let_go`: called once users have what they wait for.
+    """
     from dojo_deploy.app import opening
 
-    with ended(json=json), opening(inventory, bring_up=True) as session:
+    with ended(json=json), opening(inventory, bring_up=bring_up) as session:
         site = session.inventory
         if meets is not None:
             # Connections are made while the rest of the program is loaded.
             session.warm(host.name for host in site.select(meets))
-        result = _told(run, session, load=load, json=json, verbose=verbose)
+        result = _told(run, session, load=load, json=json, verbose=verbose, let_go=let_go)
         if not result.run:
             said = result.reason or "nothing is open: no run to resume or to abort"
             print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
@@ -42,7 +58,9 @@ def change(
         raise Exit(code=result.exit_code)
 
 
-def _told(run: Run, session: OpenSession, *, load: bool | None, json: bool, verbose: bool) -> Result:
+def _told(
+    run: Run, session: OpenSession, *, load: bool | None, json: bool, verbose: bool, let_go: LetGo | None
+) -> Result:
     from dojo_deploy.reporters import choose
     from dojo_deploy.session import redactor
     from dojo_deploy.wishes import Wishes
@@ -50,10 +68,27 @@ def _told(run: Run, session: OpenSession, *, load: bool | None, json: bool, verb
     site = session.inventory
     reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
     rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
+    leaving = (_leaving(reporter, let_go, json=json),) if let_go else ()
     try:
-        return run(session, Wishes(subscribers=(reporter,), probe_rate=rate, restore=reporter.close))
+        return run(session, Wishes(subscribers=(reporter, *leaving), probe_rate=rate, restore=reporter.close))
     finally:
         reporter.close()
+
+
+def _leaving(reporter: Reporter, let_go: LetGo, *, json: bool) -> Subscriber:
+    """Ends the command when users are served: what is left goes on in this process, and says nothing more."""
+    from dojo_deploy.events import UsersServed
+
+    def leave(event: Event) -> None:
+        if isinstance(event, UsersServed):
+            reporter.close()
+            if json:
+                print(json_.dumps({"verdict": "served", "left": event.left, "exit_code": 0}))
+            else:
+                print("this goes on by itself: `invoke status` tells whether it is on, `invoke history` how it ended")
+            let_go()
+
+    return leave
 
 
 def _report(session: OpenSession, run: str, path: str) -> None:

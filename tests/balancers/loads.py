@@ -62,7 +62,9 @@ class Wrk:
 class RunningWrk:
     """wrk on one thread, until its result is asked for."""
 
-    def __init__(self, url: str, *, connections: int, keep: bool) -> None:
+    def __init__(
+        self, url: str, *, connections: int, keep: bool, lasting: int = 60, script: Path | None = None
+    ) -> None:
         program = shutil.which("wrk")
         if not program:
             pytest.skip("no wrk here: apt-get install wrk")
@@ -70,7 +72,8 @@ class RunningWrk:
             program,
             "-t1",
             f"-c{connections}",
-            "-d60s",
+            f"-d{lasting}s",
+            *(["-s", str(script)] if script else []),
             *([] if keep else ["-H", "Connection: close"]),
             url,
         ]

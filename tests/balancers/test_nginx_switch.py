@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dojo_deploy.balancers.nginx import Nginx
-from dojo_deploy.errors import BalancerError, FencedError
+from dojo_deploy.errors import BalancerError, FencedError, UnsettledError
 from dojo_deploy.interfaces import Backend
 
 from .elsewhere import second_host
@@ -283,7 +283,7 @@ def test_what_never_ends_fails_settling_in_time(site: Site) -> None:
         time.sleep(0.2)
         site.settings.switch(site.session, site.green, site.blue)
         started = time.monotonic()
-        with pytest.raises(BalancerError, match=r"lb1: after 1 s: (requests by the old|connections to what was)"):
+        with pytest.raises(UnsettledError, match=r"lb1: after 1 s: (requests by the old|connections to what was)"):
             site.settings.settle(site.session, 1.0)
         assert time.monotonic() - started < 3
     assert site.serving == set(site.green)

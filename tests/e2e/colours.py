@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from dataclasses import dataclass, replace
 from typing import Any
@@ -92,6 +93,13 @@ class Colours(Fleet):
             assert found and (found.slot, found.release) == (OTHER[live], standby), found
         else:
             assert found is None
+
+    def at_rest(self, *, within: float = 60.0) -> None:
+        """Waits for a run that goes on without its command."""
+        deadline = time.monotonic() + within
+        while (entry := app.holder(self.inventory)) and entry.state == "held":
+            assert time.monotonic() < deadline, f"a run still goes on after {within} s: {entry}"
+            time.sleep(0.1)
 
     def health(self, slot: str) -> dict[str, dict[str, Any]]:
         """What a colour answers at its own address, host by host."""

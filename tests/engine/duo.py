@@ -11,7 +11,7 @@ from typing import Any
 from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.conduct import Result
 from dojo_deploy.engine import ledger
-from dojo_deploy.errors import BalancerError
+from dojo_deploy.errors import BalancerError, UnsettledError
 from dojo_deploy.interfaces import Answer, Backend, Reading, Session
 from dojo_deploy.plan import Gate, Target
 from dojo_deploy.release import Release, Standby
@@ -20,21 +20,25 @@ from tests.engine.rig import Fleet
 
 OLD, NEW = Release("v1", commit="c1", sha256="ab"), Release("v2", commit="c2", sha256="ab")
 GATE = Gate(probes=("up",), every=0.01, grace=0.0, within=20.0, in_a_row=1)
-# A worker that begins while one of the other colour runs would take its jobs a second time.
+# A worker that begins while one of the other colour runs would take its jobs a second time; `lame-COLOUR` begins none.
 WEB = {
     "port": 3000,
     "start": 'echo "$RELEASE" > "$SHARED_DIR/../web-$COLOUR"; echo "${WORKERS:-}" > "$SHARED_DIR/../env-$COLOUR"',
     "stop": 'rm -f "$SHARED_DIR/../web-$COLOUR"',
 }
 WORKER = {
-    "start": 'cd "$SHARED_DIR/.."; touch "worker-$COLOUR"; set -- worker-*; [ $# = 1 ] || echo "$*" >> both',
+    "start": 'cd "$SHARED_DIR/.." && [ ! -e "lame-$COLOUR" ] || exit 1; '
+    'touch "worker-$COLOUR"; set -- worker-*; [ $# = 1 ] || echo "$*" >> both',
     "stop": 'rm -f "$SHARED_DIR/../worker-$COLOUR"',
 }
 
 
 @dataclass(frozen=True)
 class Signpost(NoBalancer):
-    """`folder/sent` has the addresses that get requests; `fault-switch-COLOUR` there fails one, `liar` is an answer."""
+    """`folder/sent` has the addresses that get requests; `fault-switch-COLOUR` there fails one.
+
+    `liar` there is an answer; `endless` connections settle never, and of `mute` ones nobody knows.
+    """
 
     folder: str
     can_drain = True
@@ -53,6 +57,9 @@ class Signpost(NoBalancer):
         self._write({one.address for one in to})
 
     def settle(self, session: Session, within: float) -> None:
+        for name, error in (("endless", UnsettledError), ("mute", BalancerError)):
+            if (Path(self.folder) / name).exists():
+                raise error(f"{name} connections")
         roots = [Path(host.root) for host in session.inventory.of_slot("green")]
         self._log(f"settle, green on {sum((root / 'web-green').exists() for root in roots)}")
 

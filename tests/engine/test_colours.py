@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dojo_deploy.errors import RefusedError
-from dojo_deploy.events import Event, StepFinished, UndoStarted
+from dojo_deploy.events import Event, OutputWritten, StageStarted, StepFinished, UndoStarted, UsersServed
 from dojo_deploy.release import Release
 from dojo_deploy.strategies import Retire, Rollback
 from tests.engine.duo import Duo
@@ -123,6 +123,67 @@ def test_a_failed_deployment_during_standby_brings_the_standby_back(duo: Duo) ->
     at_the_balancer("fault-switch-blue")(duo).unlink()
     assert duo.begin(Rollback).verdict == "done"
     assert (duo.sent(), duo.stands()) == ("blue", BACK)
+
+
+def test_what_stands_by_is_left_by_its_users_before_another_release_starts_there(duo: Duo) -> None:
+    assert duo.begin().verdict == "done"
+    for name in duo.names:
+        third = duo.base / name / "releases" / "v0" / ".dojo"
+        (third / "complete").write_text("ab\n")
+    first = len(duo.events)
+
+    result = duo.bring(Release("v0", sha256="ab"))
+
+    assert result.verdict == "done" and result.plan
+    assert "and what is still connected to it" in "\n".join(result.plan.notes)
+    stages = [event.stage for event in duo.events[first:] if isinstance(event, StageStarted)]
+    assert stages.index("leave standby") == stages.index("start") - 1
+
+
+def test_one_connection_that_never_ends_keeps_no_standby_for_ever(duo: Duo) -> None:
+    assert duo.begin().verdict == "done"
+    kept = duo.standby()
+    at_the_balancer("mute")(duo).touch()
+    assert duo.begin(Retire).verdict == "rolled back", "nobody can be asked who is still connected"
+    assert (duo.stands(), duo.standby()) == (AFTER, kept)
+    at_the_balancer("mute")(duo).unlink()
+    at_the_balancer("endless")(duo).touch()
+
+    assert duo.begin(Retire).verdict == "done"
+
+    assert (duo.sent(), duo.stands(), duo.standby()) == ("green", ALONE, ("green", None))
+    told = [event.line for event in duo.events if isinstance(event, OutputWritten)]
+    assert "endless connections; they end with it" in told
+
+
+def test_workers_that_do_not_come_back_take_users_from_nobody(duo: Duo) -> None:
+    assert duo.begin().verdict == "done"
+    (duo.base / "web2" / "lame-blue").touch()
+    first = len(duo.events)
+
+    result = duo.begin(Rollback)
+
+    assert (result.verdict, result.exit_code) == ("halted", 30) and "begin workers/web2" in result.reason
+    assert (duo.sent(), duo.served()) == ("blue", {"v1"}), "what was asked for is not taken back"
+    told = [event for event in duo.events[first:] if isinstance(event, (UsersServed, StageStarted, UndoStarted))]
+    names = [event.stage if isinstance(event, StageStarted) else type(event).__name__ for event in told]
+    assert names == ["look", "switch", "UsersServed", "end workers", "begin workers"]
+
+    (duo.base / "web2" / "lame-blue").unlink()
+    assert duo.go_on().verdict == "done"
+    assert (duo.sent(), duo.stands()) == ("blue", BACK)
+    assert is_over(duo)
+
+
+def test_a_switch_back_without_its_workers_can_be_aborted(duo: Duo) -> None:
+    assert duo.begin().verdict == "done"
+    (duo.base / "web2" / "lame-blue").touch()
+    assert duo.begin(Rollback).verdict == "halted"
+
+    assert duo.go_on(abort=True).verdict == "aborted"
+
+    assert (duo.sent(), duo.served(), duo.stands()) == ("green", {"v2"}, AFTER)
+    assert is_over(duo)
 
 
 def test_a_retirement_is_refused_while_a_host_is_out_and_the_obligation_stands(duo: Duo) -> None:

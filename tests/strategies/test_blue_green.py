@@ -270,7 +270,7 @@ def test_retiring_waits_for_the_last_old_connection_and_stops_the_standby_alone(
     inventory = pair()
     plan = Retire().plan(inventory, NEW, during_standby(inventory))
 
-    assert stages(plan) == {"settle": {"controller": ["settle"]}, "retire": on_both("retire", "save processes")}
+    assert stages(plan) == {"leave standby": {"controller": ["settle"]}, "retire": on_both("retire", "save processes")}
     assert (plan.slot, plan.retires, plan.standby) == ("green", "blue", None)
     assert "slots/green/current" not in text_of(plan, "retire")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dojo_deploy import http1
 from dojo_deploy.balancers.nginx import files, waits
 from dojo_deploy.command import Command
-from dojo_deploy.errors import BalancerError
+from dojo_deploy.errors import BalancerError, UnsettledError
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Backend, Completed, Page, Session
@@ -98,7 +98,7 @@ class NginxHost:
         env = {"INCLUDE": self.site.include, "SCOPE": self.site.scope, "WITHIN": f"{within:.0f}"}
         done = self.run(waits.SETTLE, env, within=within + ASK_WITHIN)
         if not done.ok:
-            raise BalancerError(f"{self.host}: after {within:g} s: {done.text or done.complaint}", hint=ENDLESS)
+            raise UnsettledError(f"{self.host}: after {within:g} s: {done.text or done.complaint}", hint=ENDLESS)
 
     def names(self, addresses: tuple[str, ...]) -> Mapping[str, str]:
         """What nginx calls each of them, `ip:port` -> address, as this host resolves names."""
