@@ -39,9 +39,9 @@ class OnHost:
     """Commands for the lane's own host; consecutive ones travel together as one host job.
 
     `idempotent=False` makes the host sync its record before the step, so that it can never run twice.
-    `guarded` then lets it run again all the same: it finds `$BEGUN` set to 1 when an earlier attempt of this run began
-    and never ended well, and decides by what it finds. `artifact` gives the first command the release's artifact on its
-    standard input.
+    `guarded` then lets it run again all the same: it finds `$DOJO_BEGUN` set to 1 when an earlier attempt of this run
+    began and never ended well, and decides by what it finds. `artifact` gives the first command the release's artifact
+    on its standard input.
     """
 
     commands: tuple[Command, ...]

@@ -13,7 +13,7 @@ from dojo_deploy.transports.shells import SshShell
 from tests.sshd import Server, any_server
 
 # Folders whose tests share servers that are started once per process.
-COSTLY = ("e2e", "sandbox", "stores", "system")
+COSTLY = ("e2e", "migrations", "sandbox", "stores", "system")
 # Needs a privilege that a container may lack, and that no package gives.
 MAY_SKIP = "mount"
 

@@ -23,7 +23,7 @@ class JobStep:
 
     `artifact`: its commands find the run's artifact in the file `$ARTIFACT`, which goes with the job. `ask`: a
     question, asked anew each time, whose exit status is an answer and no failure; its text ends by itself in time.
-    `guarded`: one that is not idempotent is told by `$BEGUN` that it began before, and decides by itself.
+    `guarded`: one that is not idempotent is told by `$DOJO_BEGUN` that it began before, and decides by itself.
     """
 
     id: str

@@ -61,7 +61,7 @@ go() {
     return
   fi
   [ -z "$b" ] || [ "$3" != once ] || { say stuck "$1"; bye 77; }
-  export BEGUN="$b"
+  export DOJO_BEGUN="$b"
   printf 'begin %s\n' "$2" >>"$d/record" || fault "$1"
   eval "b$1=1" ran=1
   [ "$3" = again ] || sync "$d/record" "$s/fence" || fault "$1"

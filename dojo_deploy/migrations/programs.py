@@ -87,8 +87,8 @@ async function byPsql(address) {
 // What the database has seen, and what stopped half-way; null where nothing says it.
 async function history() {
   let told;
-  if (process.env.APPLIED) {
-    const done = spawnSync('sh', ['-c', process.env.APPLIED], { stdio: ['ignore', 'pipe', 'inherit'] });
+  if (process.env.DOJO_APPLIED) {
+    const done = spawnSync('sh', ['-c', process.env.DOJO_APPLIED], { stdio: ['ignore', 'pipe', 'inherit'] });
     if (done.status) throw new Error(`\`applied\` ended ${done.status}`);
     told = String(done.stdout).split('\n').map((name) => name.trim()).filter(Boolean);
   } else {
@@ -125,7 +125,7 @@ async function locked() {
   await session.query('BEGIN');
   await session.query("SELECT set_config(name, '0', true) FROM pg_settings"
     + " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout', 'statement_timeout')");
-  const until = Date.now() + 1000 * Number(process.env.LOCK_WITHIN || 10);
+  const until = Date.now() + 1000 * Number(process.env.DOJO_LOCK_WITHIN || 10);
   while ((await session.query(`SELECT pg_try_advisory_xact_lock(${LOCK})`))[0][0] !== 't') {
     if (Date.now() > until) {
       const [who] = await session.query("SELECT concat_ws(' ', 'pid', pid, 'of', usename, host(client_addr), 'since',"
@@ -151,7 +151,7 @@ async function look() {
 async function run() {
   if (!await locked()) return 75;
   const before = await look();
-  if (process.env.BEGUN === '1') {
+  if (process.env.DOJO_BEGUN === '1') {
     if (!before) {
       say('an earlier attempt began and never ended, and nothing says how far it came: it does not run twice');
       return 76;
@@ -163,7 +163,7 @@ async function run() {
     say('an earlier attempt of this run never ended; none of its migrations is half done, so the rest runs now');
   }
   const status = await new Promise((resolve) => {
-    const { GUARD, LINE, APPLIED, BEGUN, LOCK_WITHIN, ...env } = process.env;
+    const { DOJO_GUARD, DOJO_LINE, DOJO_APPLIED, DOJO_BEGUN, DOJO_LOCK_WITHIN, ...env } = process.env;
     const child = spawn('sh', ['-ec', line], { stdio: 'inherit', env });
     child.on('error', (error) => { say(first(error)); resolve(127); });
     child.on('close', (code, signal) => resolve(signal ? 128 + constants.signals[signal] : code));
@@ -185,12 +185,12 @@ async function run() {
 });
 """
 
-# Sees $GUARD, $LINE, $APPLIED and $LOCK_WITHIN (seconds). Without node there is nothing to lock with, and nobody to
-# say how far it came.
+# Sees $DOJO_GUARD, $DOJO_LINE, $DOJO_APPLIED and $DOJO_LOCK_WITHIN (seconds): names that no application has in its own
+# environment. Without node there is nothing to lock with, and nobody to say how far it came.
 RUN = """\
 . "$RELEASE_DIR/.dojo/env.sh" && cd "$RELEASE_DIR" || exit 1
-if command -v node >/dev/null 2>&1; then exec node -e "$GUARD" run "$LINE"; fi
+if command -v node >/dev/null 2>&1; then exec node -e "$DOJO_GUARD" run "$DOJO_LINE"; fi
 echo 'dojo: no advisory lock: no node on PATH'
-[ "$BEGUN" != 1 ] || { echo 'dojo: an earlier attempt began and never ended: it does not run twice'; exit 76; }
-exec sh -ec "$LINE"
+[ "$DOJO_BEGUN" != 1 ] || { echo 'dojo: an earlier attempt began and never ended: it does not run twice'; exit 76; }
+exec sh -ec "$DOJO_LINE"
 """

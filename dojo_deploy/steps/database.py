@@ -84,10 +84,10 @@ def migrate(place: Placement, settings: Migrate) -> Step:
     env = {
         **place.variables,
         **({"PGOPTIONS": options} if settings.lock_timeout else {}),
-        **({"APPLIED": settings.applied} if settings.applied else {}),
-        "LOCK_WITHIN": f"{settings.lock_within:g}",
-        "LINE": settings.run,
-        "GUARD": GUARD,
+        **({"DOJO_APPLIED": settings.applied} if settings.applied else {}),
+        "DOJO_LOCK_WITHIN": f"{settings.lock_within:g}",
+        "DOJO_LINE": settings.run,
+        "DOJO_GUARD": GUARD,
     }
     return Step(
         "migrate",

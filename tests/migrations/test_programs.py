@@ -33,7 +33,7 @@ def test_two_migrations_never_meet_and_a_killed_one_leaves_no_lock(by: str, requ
     try:
         until((project.folder / "began").exists)
 
-        second = project.guard("run", "echo never >never", LOCK_WITHIN="0.5")
+        second = project.guard("run", "echo never >never", DOJO_LOCK_WITHIN="0.5")
 
         assert (second.returncode, "another migration is under way: pid" in second.stdout) == (75, True), second.stdout
         assert not (project.folder / "never").exists()
@@ -135,7 +135,7 @@ def test_a_connection_lost_in_a_migration_is_decided_by_the_table(prisma: Projec
     assert running.returncode == 1
     assert "dojo: stopped half-way: a" in said
     assert prisma.sql("SELECT to_regclass('a')") == ("a" if committed else "")
-    again = prisma.guard("run", DEPLOY, BEGUN="1")
+    again = prisma.guard("run", DEPLOY, DOJO_BEGUN="1")
     assert (again.returncode, "an earlier attempt of this run stopped half-way: a" in again.stdout) == (76, True)
 
 
@@ -144,9 +144,9 @@ def test_an_attempt_that_vanished_goes_on_only_when_the_table_says_that_nothing_
     assert prisma.guard("run", DEPLOY).returncode == 0
     prisma.write(c="CREATE TABLE c (id int)")
 
-    done = prisma.guard("run", DEPLOY, BEGUN="1")
-    blind = prisma.guard("run", "touch ran", BEGUN="1")
-    told = prisma.guard("run", "touch ran", BEGUN="1", APPLIED="echo 1; echo failed 2")
+    done = prisma.guard("run", DEPLOY, DOJO_BEGUN="1")
+    blind = prisma.guard("run", "touch ran", DOJO_BEGUN="1")
+    told = prisma.guard("run", "touch ran", DOJO_BEGUN="1", DOJO_APPLIED="echo 1; echo failed 2")
 
     assert (done.returncode, "has now seen c" in done.stdout) == (0, True), done.stdout
     assert [blind.returncode, told.returncode] == [76, 76]
