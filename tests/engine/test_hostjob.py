@@ -384,13 +384,16 @@ def test_a_killed_controller_finds_its_job_done_once(idempotent: bool, rig: Rig)
     assert (times(rig, "b"), times(rig, "c")) == (1, 1)
 
 
-@pytest.mark.parametrize("idempotent", [True, False])
-def test_a_job_that_was_killed_on_the_host_is_interrupted(idempotent: bool, rig: Rig) -> None:
-    """As a reboot would: the step began, and nothing of it runs any more."""
+@pytest.mark.parametrize("idempotent", [True, False, None])
+def test_a_job_that_was_killed_on_the_host_is_interrupted(idempotent: bool | None, rig: Rig) -> None:
+    """As a reboot would: the step began, and nothing of it runs any more. None: a step that finds out by itself."""
     line = f'if [ "$(wc -l <{rig.root}/a.count)" = 1 ]; then kill -9 $(cat {rig.root}/pids); sleep 5; fi'
     mark = f"ps -o ppid= -o pid= -p $PPID >{rig.root}/pids"
-    results = rig.carry(counted(rig, "a", f"{mark}; {line}", idempotent=idempotent), counted(rig, "b"), run="r1")
-    if idempotent:
+    said = f'echo "[$DOJO_BEGUN]" >>{rig.root}/begun'
+    how = {"idempotent": bool(idempotent), "guarded": idempotent is None}
+    results = rig.carry(counted(rig, "a", f"{said}; {mark}; {line}", **how), counted(rig, "b"), run="r1")
+    if idempotent is not False:
+        assert (rig.root / "begun").read_text() == "[]\n[1]\n"
         assert rig.outcomes(results) == ["done", "done"] and times(rig, "a") == 2
     else:
         assert rig.outcomes(results) == ["interrupted", "not run"]

@@ -153,3 +153,20 @@ def test_an_attempt_that_vanished_goes_on_only_when_the_table_says_that_nothing_
     assert "nothing says how far it came" in blind.stdout
     assert "stopped half-way: 2" in told.stdout
     assert not (prisma.folder / "ran").exists()
+
+
+@pytest.mark.soak
+def test_prismas_own_lock_in_somebody_elses_hands_lets_nothing_run(prisma: Project) -> None:
+    prisma.write(a="CREATE TABLE a (id int)")
+    held = prisma.start("psql ${DATABASE_URL%%\\?*} -qc 'SELECT pg_advisory_lock(72707369), pg_sleep(60)'")
+    try:
+        until(lambda: prisma.sql("SELECT count(*) FROM pg_locks WHERE objid = 72707369 AND granted") == "1")
+        typed = prisma.shell(f"timeout 20 {DEPLOY}")  # a person's own command, beside ours
+        ours = prisma.guard("run", DEPLOY, DOJO_LOCK_WITHIN="0.5")
+    finally:
+        os.killpg(held.pid, signal.SIGKILL)
+        held.communicate()
+
+    assert typed.returncode != 0
+    assert ours.returncode == 75
+    assert prisma.sql("SELECT to_regclass('a')") == ""
