@@ -1,14 +1,16 @@
 """Blue-green's orchestrator dies around the switch, over SSH, PM2 and nginx; somebody goes on, knowing nothing of it.
 
-Every record of every run, on a fleet without SSH: tests/engine/test_colours.py.
+Kinds of record first, then every single one. On a fleet without SSH: tests/engine/test_colours.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.colour_walks import Point, deployment, retirement, switch_back
 from tests.e2e.colours import HASTE, OTHER, Colours
 from tests.e2e.looking import variant
 from tests.e2e.sessions import Order, run
@@ -85,3 +87,25 @@ def test_a_retirement_that_died_still_happens(pair: Colours, tmp_path: Path, aft
     assert run(Order("resume", elsewhere(pair, tmp_path)), tmp_path).verdict == "done"
 
     pair.stand(OTHER[live], new)
+
+
+def beside(fleet: Colours, work: Path, verb: str, after: str | int) -> Point:
+    return deployment(fleet, work, verb, after, beside=True)
+
+
+@pytest.mark.parametrize("verb", ["resume", "abort"])
+@pytest.mark.parametrize("die", [deployment, beside, switch_back, retirement])
+def test_every_record_is_a_good_place_to_die(
+    pair: Colours, tmp_path: Path, die: Callable[[Colours, Path, str, str | int], Point], verb: str
+) -> None:
+    for name in ("v1", "v2"):  # both are built, so that next to nothing is counted but what is under the lock
+        pair.serving(name)
+    wrong, number = [], 0
+    while True:
+        number += 1
+        point = die(pair, tmp_path / f"{number}", verb, number)
+        wrong += [str(point)] if point.wrong else []
+        if not point.was_reached:
+            break
+    assert number > 20
+    assert not wrong, f"{len(wrong)} of {number} points\n" + "\n".join(wrong)
