@@ -29,6 +29,7 @@ class Backups:
     shrunk_below: float = 0.5  # of the median of those before it: an alarm
     proven_within: float = 8 * 24 * HOUR  # a newest drill that is older is an alarm
     within: float = 6 * HOUR  # for each pass over the whole database: dump, read, restore
+    locked_for: float = 7 * 24 * HOUR  # nobody can destroy a backup so long, where the store has Object Lock; 0: off
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Server:
     tools: str  # version of the programs that dump and restore
     size: int
     is_superuser: bool
+    properties: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # of the database itself: owner, locale, grants, settings
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,25 @@ class Contents:
     migrations: tuple[Mapping[str, Any], ...] = ()  # rows of the migration tool's table
 
 
+@dataclass(frozen=True)
+class Swap:
+    """Two databases that trade places: `new` becomes `live`, and what was `live` becomes `old`, kept until `until`."""
+
+    live: str
+    new: str
+    old: str
+    until: str  # UTC
+    comment: str = ""  # that `new` gets as the live one
+    is_alone: bool = False  # there was no `live`
+    kept_until: str = ""  # `new` is what an earlier swap kept so long
+
+
 class Database(Protocol):
     """Runs the database's own programs on a host, over its kept connection.
 
     Each call raises TransportError (LostError: how it ended is not known), or BackupError with what was said.
     """
 
-    name: str
     backups: Backups
     pool: int  # connections that each process of the application may open
 
@@ -66,8 +82,20 @@ class Database(Protocol):
     def tuning(self) -> Tuning:
         """What is seen of it and done to it while it serves."""
 
+    @property
+    def name(self) -> str: ...
+
     def look(self, session: Session) -> Server:
-        """Raises RefusedError when the programs are not of the server's own major version."""
+        """Also when there is no such database: then it has size 0 and no properties.
+
+        Raises RefusedError when the programs are not of the server's own major version.
+        """
+
+    def count(self, session: Session) -> Contents:
+        """What the live database holds now."""
+
+    def others(self, session: Session) -> Mapping[str, str]:
+        """Every database of the server: name -> its comment, which says of ours what they are."""
 
     def dump(self, session: Session, into: Sink) -> Contents:
         """A whole dump, and what it holds, in the very same snapshot. Returns only when the dump said it was well."""
@@ -82,4 +110,28 @@ class Database(Protocol):
         """Restores into a new, marked database called `name`, and counts. Raises DamagedError for a bad dump."""
 
     def drop_scratch(self, session: Session, name: str) -> None:
-        """Removes what `restore` made, and nothing else. Repeatable."""
+        """Removes what `restore` or `bring_back` made, and nothing else. Repeatable."""
+
+    def bring_back(self, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]) -> Contents:
+        """As `restore`, but as it was: with its owners, grants, settings and locale, and with fresh statistics.
+
+        Raises DamagedError for a bad dump; what was begun is left to `drop_scratch`.
+        """
+
+    def approve(self, session: Session, name: str) -> None:
+        """Marks what `bring_back` made as whole, and found so."""
+
+    def swap(self, session: Session, swap: Swap) -> None:
+        """Blocks new connections to `live`, ends those that there are, and trades places, at once or not at all.
+
+        Repeatable. Raises BackupError: nothing was renamed, but `live` may take no connections.
+        """
+
+    def swap_back(self, session: Session, swap: Swap) -> None:
+        """As before `swap`, whatever of it was done. Repeatable."""
+
+    def drop_kept(self, session: Session, name: str) -> None:
+        """Removes what a swap left as `old`, and nothing else. Repeatable."""
+
+    def preview(self, verb: str, *names: str) -> tuple[str, ...]:
+        """What `dump`, `bring_back`, `swap`, `swap_back`, `drop_scratch` would run, line by line."""

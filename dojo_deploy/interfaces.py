@@ -85,11 +85,11 @@ class Store(Streams, Protocol):
     def get(self, key: str) -> Stored | None:
         """The object, or None when there is none. Raises StoreError when that cannot be known."""
 
-    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False, keep: float = 0.0) -> str:
         """Writes whole or not at all; returns the new etag.
 
         With `etag`, only over that very version; with `absent`, only where nothing is. Else ConflictError. A
-        write whose answer was lost is read back before anything is raised.
+        write whose answer was lost is read back before anything is raised. `keep` as for `incoming`.
         """
 
     def delete(self, key: str) -> None:

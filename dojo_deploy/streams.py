@@ -13,11 +13,15 @@ Sink = Callable[[bytes], None]
 class Streams(Protocol):
     """A store's half for what is made or used while it flows. Memory is bounded, whatever the size."""
 
-    def incoming(self, key: str) -> AbstractContextManager[Sink]:
+    def incoming(self, key: str, *, keep: float = 0.0) -> AbstractContextManager[Sink]:
         """What is given to the sink becomes the object when the block ends well: whole. Otherwise nothing is there.
 
-        A sink that cannot keep up makes its caller wait. Raises StoreError, from the sink too.
+        `keep`: for so many seconds nobody shall be able to destroy it, where the store can see to that. A sink that
+        cannot keep up makes its caller wait. Raises StoreError, from the sink too.
         """
+
+    def abandon(self, prefix: str) -> None:
+        """Nothing is left of streams into keys that begin so and that ended with their process."""
 
     def outgoing(self, key: str) -> AbstractContextManager[BinaryIO | None]:
         """The object's bytes, in order; None when there is no such key. Reading raises StoreError."""

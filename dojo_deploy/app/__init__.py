@@ -3,7 +3,9 @@
     changes       deploy, rollback, restart, retire, resume, abort: a run each
     plans         what a run would do; which strategy is meant
     looks         status, history, releases, report: reads only
-    backups       the database dumped, read again, restored
+    backups       the database dumped, read again, restored on trial, thinned out
+restores      a backup in the place of the live database
+schedules     backups that are made by themselves
     migrations    its schema brought to what serves
     windows       maintenance: the site closed, worked on, opened
     tuning        the database explained, indexed, vacuumed, its sessions ended, while it serves

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from dojo_deploy.app.sites import Site, opening
-from dojo_deploy.backups import alarm, catalogue, check, create, retention
+from dojo_deploy.backups import alarm, catalogue, check, create, kept, retention, unfinished
 from dojo_deploy.backups.catalogue import Backup, Catalogue
+from dojo_deploy.backups.kept import Kept
 from dojo_deploy.backups.manifest import Manifest, Proof
+from dojo_deploy.backups.measured import Tell
 from dojo_deploy.backups.retention import Verdict
+from dojo_deploy.clock import utc
 from dojo_deploy.database import Database
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.holder import Holder
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.session import OpenSession
 
-Tell = Callable[[str, int], None]
-UNFINISHED_SECONDS = 86400.0  # what is younger may be a backup that is being made
+
+def silent(what: str, size: int, /, *, total: int = 0) -> None:
+    """For whom nothing is to be told."""
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """`verdicts` on every backup, newest first; `leftovers` of backups that were never finished."""
+    """`verdicts` on every backup, newest first; `leftovers`: ids of backups that were never finished."""
 
     verdicts: tuple[Verdict, ...]
     leftovers: tuple[str, ...]
     done: bool
+    kept: tuple[Kept, ...] = ()  # databases that restores have replaced
+    dropped: tuple[str, ...] = ()  # databases that go: those of `kept` that are due, and what killed restores left
 
     @property
     def goes(self) -> tuple[Backup, ...]:
@@ -43,53 +50,63 @@ class Health:
     alarms: tuple[str, ...]
 
 
-def back_up(inventory: Site = None, *, tell: Tell = lambda *_: None) -> Manifest:
+def back_up(inventory: Site = None, *, tell: Tell = silent) -> Manifest:
     """A new backup of the inventory's database, read back from the store before it counts.
 
     Raises BackupError, LostError or StoreError: there is no new backup, and nothing of one in the store.
     """
-    with _opened(inventory) as (session, database):
-        return create.create(session, database, by=_who(), release=_serving(session), tell=tell)
+    with database_of(inventory) as (session, database):
+        for left in unfinished.left(session, is_over=_is_over):
+            unfinished.remove(session, left)
+        maker = Holder.here()
+        return create.create(
+            session, database, by=str(maker), release=serving(session), tell=tell, maker=maker.as_dict()
+        )
 
 
 def listed(inventory: Site = None) -> Catalogue:
     """Every backup there is, newest first."""
-    with _opened(inventory) as (session, _):
+    with database_of(inventory) as (session, _):
         return catalogue.read(session.store)
 
 
-def verify(inventory: Site = None, *, backup: str = "", tell: Tell = lambda *_: None) -> Manifest:
+def verify(inventory: Site = None, *, backup: str = "", tell: Tell = silent) -> Manifest:
     """Reads a backup (the newest) to its end, here for its sha256 and there by pg_restore. Raises DamagedError."""
-    with _opened(inventory) as (session, database):
+    with database_of(inventory) as (session, database):
         return check.verify(session, database, catalogue.read(session.store).find(backup), tell=tell)
 
 
-def drill(inventory: Site = None, *, backup: str = "", tell: Tell = lambda *_: None) -> Proof:
+def drill(inventory: Site = None, *, backup: str = "", tell: Tell = silent) -> Proof:
     """Restores a backup (the newest) into a scratch database beside the live one, compares, and writes the proof."""
-    with _opened(inventory) as (session, database):
+    with database_of(inventory) as (session, database):
         found = catalogue.read(session.store).find(backup)
-        return check.drill(session, database, found, by=_who(), tell=tell)
+        return check.drill(session, database, found, by=str(Holder.here()), tell=tell)
 
 
 def prune(inventory: Site = None, *, confirmed: bool = False) -> Pruned:
     """Which backups may go, and, `confirmed`, removes them. The manifest goes first: half a backup is none."""
-    with _opened(inventory) as (session, database):
+    with database_of(inventory) as (session, database):
         found = catalogue.read(session.store)
-        old = session.clock.now() - UNFINISHED_SECONDS
-        leftovers = tuple(key for key in found.leftovers if catalogue.began(key.split("/")[1]) < old)
-        pruned = Pruned(retention.judge(found.backups, database.backups), leftovers, confirmed)
+        leftovers = unfinished.left(session, is_over=_is_over)
+        others, now = database.others(session), session.clock.now()
+        known = kept.kept(others, database.name)
+        due = tuple(one.name for one in known if one.is_due(utc(now)))
+        lost = kept.forgotten(others, database.name, before=now - unfinished.STALE_SECONDS)
+        verdicts = retention.judge(found.backups, database.backups)
+        pruned = Pruned(verdicts, leftovers, confirmed, known, (*due, *lost))
         if confirmed:
-            for backup in pruned.goes:
-                for part in (catalogue.MANIFEST, catalogue.PROOF, catalogue.DUMP, catalogue.GLOBALS):
-                    session.store.delete(catalogue.key(backup.id, part))
-            for key in leftovers:
-                session.store.delete(key)
+            for name in (*(backup.id for backup in pruned.goes), *leftovers):
+                unfinished.remove(session, name)
+            for name in due:
+                database.drop_kept(session, name)
+            for name in lost:
+                database.drop_scratch(session, name)
         return pruned
 
 
 def health(inventory: Site = None) -> Health:
     """Whether there is a backup to rely on, now."""
-    with _opened(inventory) as (session, database):
+    with database_of(inventory) as (session, database):
         found = catalogue.read(session.store).backups
         proven = next((backup for backup in found if backup.is_proven), None)
         return Health(
@@ -100,7 +117,8 @@ def health(inventory: Site = None) -> Health:
 
 
 @contextmanager
-def _opened(inventory: Site) -> Iterator[tuple[OpenSession, Database]]:
+def database_of(inventory: Site) -> Iterator[tuple[OpenSession, Database]]:
+    """An open session on an inventory, and its database. Raises ConfigError."""
     with opening(inventory) as session:
         site = session.inventory
         if site.database is None:
@@ -108,11 +126,12 @@ def _opened(inventory: Site) -> Iterator[tuple[OpenSession, Database]]:
         yield session, site.database
 
 
-def _who() -> str:
-    return str(Holder.here())
+def _is_over(maker: Mapping[str, Any]) -> bool:
+    return bool(maker) and Holder.from_dict(maker).is_dead()
 
 
-def _serving(session: OpenSession) -> str:
+def serving(session: OpenSession) -> str:
+    """The release that passed its gates last, by the record."""
     record = ledger.read_record(session.store)
     passed = [known for known in record.releases if known.passed and not known.bad]
     return max(passed, key=lambda known: known.passed).id if passed else ""

@@ -13,6 +13,7 @@ from dojo_deploy.interfaces import Store
 
 PREFIX = "backups/"
 DUMP, GLOBALS, MANIFEST, PROOF = "database.dump", "globals.sql", "manifest.json", "proof.json"
+BEGUN = "begun.json"  # who makes it; the first to be written, and the last to go
 MOMENT = "%Y%m%dT%H%M%SZ"
 
 

@@ -10,28 +10,29 @@ from typing import BinaryIO
 from dojo_deploy.backups import catalogue
 from dojo_deploy.backups.catalogue import Backup
 from dojo_deploy.backups.manifest import Manifest, Part, Proof
-from dojo_deploy.backups.measured import Measured, Tapped
+from dojo_deploy.backups.measured import Measured, Tapped, Tell
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Contents, Database
 from dojo_deploy.errors import DamagedError, DojoError, RefusedError
 from dojo_deploy.interfaces import Session
 
-Tell = Callable[[str, int], None]
 SHOWN = 5  # tables with a wrong count, in a message
 
 
 def verify(session: Session, database: Database, backup: Backup, *, tell: Tell) -> Manifest:
     """Reads all of a backup again. Raises DamagedError when it is not what the manifest says, or cannot be read."""
-    manifest = _manifest(backup)
+    manifest = whole(backup)
     read_back(session, database, manifest, tell=tell)
     return manifest
 
 
 def read_back(session: Session, database: Database, manifest: Manifest, *, tell: Tell) -> None:
     """Every stored byte goes through sha256 here and through the database's own reader there."""
-    with _stored(session, manifest.id, catalogue.DUMP, manifest.dump, partial(tell, "verified")) as dump:
+    with stored(
+        session, manifest.id, catalogue.DUMP, manifest.dump, partial(tell, "verified", total=manifest.dump.size)
+    ) as dump:
         database.read_through(session, dump)
-    with _stored(session, manifest.id, catalogue.GLOBALS, manifest.globals):
+    with stored(session, manifest.id, catalogue.GLOBALS, manifest.globals):
         pass
 
 
@@ -40,18 +41,18 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
 
     Raises RefusedError when the server is older than the dump.
     """
-    manifest, clock = _manifest(backup), session.clock
+    manifest, clock = whole(backup), session.clock
     start = clock.monotonic()
     server = database.look(session)
     if _major(server.version) < _major(manifest.server):
         raise RefusedError(f"{backup.id} was dumped from {manifest.server}, and the server here is {server.version}")
-    contents = Contents()
+    contents, restored = Contents(), partial(tell, "restored", total=manifest.dump.size)
     wrong: tuple[str, ...] = ()
     with _scratch(session, database, backup.id) as name:
         try:
-            with _stored(session, backup.id, catalogue.DUMP, manifest.dump, partial(tell, "restored")) as dump:
+            with stored(session, backup.id, catalogue.DUMP, manifest.dump, restored) as dump:
                 contents = database.restore(session, dump, name)
-            wrong = _differences(manifest, contents)
+            wrong = differences(manifest, contents)
         except DamagedError as exc:
             wrong = (exc.message,)
     seconds = round(clock.monotonic() - start, 3)
@@ -60,14 +61,15 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
     return proof
 
 
-def _manifest(backup: Backup) -> Manifest:
+def whole(backup: Backup) -> Manifest:
+    """Its manifest. Raises DamagedError for one that cannot be read."""
     if backup.manifest is None:
         raise DamagedError(f"{backup.id}: {backup.damage or 'its manifest is gone'}")
     return backup.manifest
 
 
 @contextmanager
-def _stored(
+def stored(
     session: Session, backup: str, name: str, part: Part, tell: Callable[[int], None] = lambda _: None
 ) -> Iterator[BinaryIO]:
     """A stored object to read; after the block all of it has been hashed. Raises DamagedError."""
@@ -107,7 +109,8 @@ def _scratch(session: Session, database: Database, backup: str) -> Iterator[str]
     database.drop_scratch(session, name)
 
 
-def _differences(manifest: Manifest, contents: Contents) -> tuple[str, ...]:
+def differences(manifest: Manifest, contents: Contents) -> tuple[str, ...]:
+    """In words, what came back otherwise than it went."""
     tables = sorted({*manifest.rows, *contents.rows})
     wrong = [
         f"{table}: {contents.rows.get(table, 'no such table')} of {manifest.rows.get(table, 0)} rows"

@@ -39,6 +39,9 @@ class Manifest:
     indexes: int = 0
     migrations: tuple[Mapping[str, Any], ...] = ()
     role_passwords: bool = False
+    properties: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # of the database itself: owner, locale, grants, settings
 
     def encoded(self) -> bytes:
         return _encoded(self)

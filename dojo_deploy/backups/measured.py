@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from dojo_deploy.errors import StoreError
+from dojo_deploy.interfaces import Session
 from dojo_deploy.streams import Sink
 
 CHUNK = 1 << 20
+SAID_EVERY = 10.0  # seconds
+
+
+class Tell(Protocol):
+    """Takes what is being done, the bytes so far, and how many there will be; 0: nobody knows."""
+
+    def __call__(self, what: str, size: int, /, *, total: int = 0) -> None: ...
 
 
 class Measured:
@@ -62,3 +70,18 @@ class Tapped(io.RawIOBase, BinaryIO):
         """Reads what nobody asked for: programs stop before the end."""
         while self.read(CHUNK):
             pass
+
+
+class Said:
+    """Progress as lines of the step's output, now and then."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last = session.clock.monotonic()
+
+    def __call__(self, what: str, size: int, /, *, total: int = 0) -> None:
+        now = self._session.clock.monotonic()
+        if now - self._last >= SAID_EVERY:
+            self._last = now
+            of = f" of {total / 1e6:,.0f}" if total else ""
+            self._session.say(f"{what} {size / 1e6:,.0f}{of} MB")

@@ -101,10 +101,11 @@ def _inventory(node: Node, file: Path) -> Inventory:
             message = f"no host {quoted(app.build.on)}; {suggestion(app.build.on, ['local', *hosts])}"
             raise problem(node.at("app", "build", "on"), ("app", "build", "on"), message)
     with gathering.part():
-        name = getattr(sections.database, "host", "")
-        if name and name not in hosts:
-            message = f"no host {quoted(name)}; {suggestion(name, hosts)}"
-            raise problem(node.at("database", "host"), ("database", "host"), message)
+        for key in ("host", "via"):
+            name = getattr(sections.database, key, "")
+            if name and name not in hosts:
+                message = f"no host {quoted(name)}; {suggestion(name, hosts)}"
+                raise problem(node.at("database", key), ("database", key), message)
     with gathering.part():
         hosts = _with_ports(hosts, places, sections)
     gathering.end()

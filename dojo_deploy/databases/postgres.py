@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from dojo_deploy.command import Command
-from dojo_deploy.database import Backups, Contents, Server
+from dojo_deploy.database import Backups, Contents, Server, Swap
+from dojo_deploy.databases import postgres_beside as beside
+from dojo_deploy.databases import postgres_beside_scripts as beside_scripts
 from dojo_deploy.databases import postgres_scripts as scripts
 from dojo_deploy.databases.framed import Answered, Framed
 from dojo_deploy.databases.postgres_tuning import PostgresTuning
@@ -34,14 +36,23 @@ class Role:
 
 @dataclass(frozen=True)
 class Postgres:
-    """Settings. A managed server without SSH is reached from any `host` that may connect to its `address`."""
+    """Settings. The programs run on `host`, where the server is, or on `via`, from where a managed one is reached.
+
+    `user` restores: it owns the database, or is a superuser, and has CREATEDB. `reader`, if there is one, dumps: it has
+    pg_read_all_data, and nothing else.
+    """
 
     name: str
-    host: str  # of the inventory: where the programs run
-    address: str = ""  # as seen from `host`; empty: the local socket
+    host: str = ""  # of the inventory
+    via: str = ""  # of the inventory, instead of `host`
+    address: str = ""  # of the server, as seen from there; empty: the local socket
     port: int = 5432
     user: str = ""  # empty: the deploy user's own name
     password: Secret | None = None  # none: the server trusts the user, or ~/.pgpass on the host knows it
+    reader: str = ""
+    reader_password: Secret | None = None
+    aside: str = "postgres"  # a database to connect to for what cannot be done from inside of `name`
+    ownership: str = "keep"  # of what is restored; or `user`, where a managed server knows no others
     sslmode: str = ""
     owner: Role | None = None  # who tunes: the owner of the tables, in pg_monitor; none: `user`
     bin: str = ""  # folder of the programs on the host; empty: PATH
@@ -54,59 +65,107 @@ class Postgres:
     backups: Backups = Backups()
 
     def check(self) -> None:
+        if bool(self.host) == bool(self.via):
+            raise ConfigError(
+                "wants either `host`, where the server is, or `via`, from where it is reached", key="host"
+            )
+        if self.via and not self.address:
+            raise ConfigError("is missing: where the server is reached from `via`", key="address")
+        if self.ownership not in ("keep", "user"):
+            raise ConfigError(f"{self.ownership!r} is not possible", key="ownership", hint="keep or user")
         if self.compress and not re.fullmatch(r"[a-z0-9:=,]+", self.compress):
             raise ConfigError("wants what pg_dump's --compress takes", key="compress")
 
     @property
     def tuning(self) -> PostgresTuning:
         who = replace(self, user=self.owner.user, password=self.owner.password) if self.owner else self
-        return PostgresTuning(self.name, self.host, self.data, self.leaked_after, who._run)
+        return PostgresTuning(self.name, self.runs_on, self.data, self.leaked_after, who.run)
+
+    @property
+    def runs_on(self) -> str:
+        """The host whose programs are used."""
+        return self.host or self.via
 
     def look(self, session: Session) -> Server:
-        said = dict(rows(self._ask(session, scripts.LOOK, {"database": self.name})))
+        try:
+            text = self.ask(session, scripts.LOOK, {"database": self.name}, reads=True)
+        except BackupError:
+            if self.name in self.others(session):
+                raise
+            text = self.ask(session, scripts.LOOK, {"database": self.name}, database=self.aside)
+        said = dict(rows(text))
         identity, number, version, size, is_superuser = said["server"]
         dumper, restorer = (re.search(r"\d+(\.\d+)*", text) for text in said["tools"])
         major = number // 10000
         if not dumper or not restorer or {int(found[0].split(".")[0]) for found in (dumper, restorer)} != {major}:
             raise RefusedError(
-                f"{self.host}: {' and '.join(said['tools'])} are not those of the server's {version}",
+                f"{self.runs_on}: {' and '.join(said['tools'])} are not those of the server's {version}",
                 hint=f"set database.bin to the folder of PostgreSQL {major}'s programs",
             )
-        return Server(identity, version, dumper[0], size, bool(is_superuser))
+        properties = said["properties"][0] if "properties" in said else {}
+        return Server(identity, version, dumper[0], size, bool(is_superuser), properties)
+
+    def count(self, session: Session) -> Contents:
+        return contents_of(rows(self.ask(session, scripts.COUNT, {}, within=self.backups.within, reads=True)))
 
     def dump(self, session: Session, into: Sink) -> Contents:
-        heard = self._run(session, scripts.DUMP.replace("@COUNT@", scripts.COUNT), into=into, answered=True)
+        heard = self.run(session, scripts.DUMP.replace("@COUNT@", scripts.COUNT), into=into, answered=True, reads=True)
         found = list(rows(heard.words))
         ended = next((values[0] for name, values in found if name == "dumped"), None)
         if heard.status or ended != 0:
             why = f": pg_dump ended {ended}" if ended else ""
             raise BackupError(f"{self.name} was not dumped{why}", hint=complaint(heard.words))
-        return _contents(found)
+        return contents_of(found)
 
     def globals(self, session: Session, server: Server) -> bytes:
         words = () if server.is_superuser else ("--no-role-passwords",)
         taken = bytearray()
-        heard = self._run(session, scripts.GLOBALS, *words, into=taken.extend, within=ASK_SECONDS + SLACK)
+        heard = self.run(session, scripts.GLOBALS, *words, into=taken.extend, within=ASK_SECONDS + SLACK, reads=True)
         if heard.status:
             raise BackupError("roles were not dumped", hint=complaint(heard.words))
         return bytes(taken)
 
     def read_through(self, session: Session, dump: BinaryIO) -> None:
-        heard = self._run(session, scripts.READ, stdin=dump)
+        heard = self.run(session, scripts.READ, stdin=dump)
         if heard.status:
             raise DamagedError(f"pg_restore could not read the dump (ended {heard.status})", hint=heard.words[-500:])
 
     def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
-        self._ask(session, scripts.CREATE, {"scratch": name})
-        heard = self._run(session, scripts.RESTORE, name, stdin=dump)
-        if heard.status:
-            raise DamagedError(f"pg_restore could not restore the dump (ended {heard.status})", hint=heard.words[-500:])
-        return _contents(rows(self._ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
+        self.ask(session, scripts.CREATE, {"scratch": name}, database=self.aside)
+        return self.fill(session, dump, name, "--no-owner", "--no-privileges", "--no-comments")
 
     def drop_scratch(self, session: Session, name: str) -> None:
-        self._ask(session, scripts.DROP, {"scratch": name})
+        self.ask(session, scripts.DROP, {"scratch": name}, database=self.aside)
 
-    def _ask(
+    def others(self, session: Session) -> Mapping[str, str]:
+        return beside.others(self, session)
+
+    def bring_back(self, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]) -> Contents:
+        return beside.bring_back(self, session, dump, name, properties)
+
+    def approve(self, session: Session, name: str) -> None:
+        beside.approve(self, session, name)
+
+    def swap(self, session: Session, swap: Swap) -> None:
+        beside.swap(self, session, swap)
+
+    def swap_back(self, session: Session, swap: Swap) -> None:
+        beside.swap_back(self, session, swap)
+
+    def drop_kept(self, session: Session, name: str) -> None:
+        self.ask(session, beside_scripts.DROP_KEPT, {"kept": name}, database=self.aside)
+
+    def preview(self, verb: str, *names: str) -> tuple[str, ...]:
+        return beside.preview(self, verb, *names)
+
+    def fill(self, session: Session, dump: BinaryIO, name: str, *words: str) -> Contents:
+        """Restores a dump into a new database, and counts."""
+        heard = self.run(session, scripts.RESTORE, name, *words, stdin=dump)
+        if heard.status:
+            raise DamagedError(f"pg_restore could not restore the dump (ended {heard.status})", hint=heard.words[-500:])
+        return contents_of(rows(self.ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
+
+    def ask(
         self,
         session: Session,
         sql: str,
@@ -114,15 +173,18 @@ class Postgres:
         *,
         database: str = "",
         within: float = ASK_SECONDS,
+        reads: bool = False,
     ) -> str:
+        """What SQL prints. Raises BackupError with what psql said."""
         taken = bytearray()
         feed = io.BytesIO((sets(values) + sql).encode())
-        heard = self._run(session, scripts.ASK, database or self.name, stdin=feed, into=taken.extend, within=within)
+        name = database or self.name
+        heard = self.run(session, scripts.ASK, name, stdin=feed, into=taken.extend, within=within, reads=reads)
         if heard.status:
-            raise BackupError(f"{self.name} on {self.host} did not answer", hint=complaint(heard.words))
+            raise BackupError(f"{name} on {self.runs_on} did not answer", hint=complaint(heard.words))
         return taken.decode("utf-8", "backslashreplace")
 
-    def _run(
+    def run(
         self,
         session: Session,
         script: str,
@@ -131,29 +193,26 @@ class Postgres:
         into: Sink = lambda _: None,
         answered: bool = False,
         within: float = 0.0,
+        reads: bool = False,
     ) -> Framed:
+        """What a script says. `reads`: as the reader, where there is one. Raises LostError."""
         mark = secrets.token_hex(16)
         heard = Framed(mark, into)
-        first = f"{self._password()}\n".encode()
+        user, password = (self.reader, self.reader_password) if reads and self.reader else (self.user, self.password)
+        first = f"{_one_line(password)}\n".encode()
         feed = Answered(first, heard.over) if answered else Chained(io.BytesIO(first), *([stdin] if stdin else []))
-        text = Command.of("sh", "-c", script, "dojo-database", mark, *words, env=self._environment()).render()
+        text = Command.of("sh", "-c", script, "dojo-database", mark, *words, env=self._environment(user)).render()
         try:
-            shell = session.shell(self.host)
+            shell = session.shell(self.runs_on)
             shell.stream(text, within=within or self.backups.within + SLACK, stdin=feed, on_output=heard.feed)
         finally:
             heard.over.set()
         if heard.status is None:
-            raise LostError("the database's programs did not say how they ended", host=self.host)
+            raise LostError("the database's programs did not say how they ended", host=self.runs_on)
         return heard
 
-    def _password(self) -> str:
-        value = self.password.reveal() if self.password else ""
-        if "\n" in value:
-            raise ConfigError("the database's password has more than one line", key="database.password")
-        return value
-
-    def _environment(self) -> dict[str, str]:
-        known = {"PGHOST": self.address, "PGUSER": self.user, "PGSSLMODE": self.sslmode}
+    def _environment(self, user: str) -> dict[str, str]:
+        known = {"PGHOST": self.address, "PGUSER": user, "PGSSLMODE": self.sslmode}
         return {
             **{name: value for name, value in known.items() if value},
             "PGPORT": str(self.port),
@@ -168,8 +227,16 @@ class Postgres:
         }
 
 
-def _contents(rows: Iterator[tuple[str, list[Any]]] | list[tuple[str, list[Any]]]) -> Contents:
-    found = list(rows)
+def _one_line(password: Secret | None) -> str:
+    value = password.reveal() if password else ""
+    if "\n" in value:
+        raise ConfigError("the database's password has more than one line", key="database.password")
+    return value
+
+
+def contents_of(told: Iterable[tuple[str, list[Any]]]) -> Contents:
+    """What COUNT's rows say."""
+    found = list(told)
     single = {name: values[0] for name, values in found if len(values) == 1}
     return Contents(
         {values[0]: values[1] for name, values in found if name == "rows"},

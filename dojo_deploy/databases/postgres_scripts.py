@@ -80,19 +80,30 @@ tell $? "$said"
 RESTORE = (
     PROLOGUE
     + r"""
-said=$(timeout -k 10 "$DOJO_SECONDS" pg_restore -d "$1" --exit-on-error --no-owner --no-privileges --no-comments \
- --no-password 2>&1)
+said=$(timeout -k 10 "$DOJO_SECONDS" pg_restore --exit-on-error --no-password -d "$@" 2>&1)
 tell $? "$said"
 """
 )
 
 LOOK = """\
 SELECT json_build_array('server', system_identifier::text, current_setting('server_version_num')::int,
-  current_setting('server_version'), pg_database_size(:'database'),
+  current_setting('server_version'),
+  coalesce((SELECT pg_database_size(oid) FROM pg_database WHERE datname = :'database'), 0),
   (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)) FROM pg_control_system();
 \\set tools `pg_dump --version`
 \\set restorer `pg_restore --version`
 SELECT json_build_array('tools', :'tools', :'restorer');
+SELECT json_build_array('properties', jsonb_build_object(
+  'owner', pg_get_userbyid(d.datdba), 'encoding', pg_encoding_to_char(d.encoding), 'limit', d.datconnlimit,
+  'provider', to_jsonb(d) -> 'datlocprovider', 'collate', d.datcollate, 'ctype', d.datctype,
+  'locale', coalesce(to_jsonb(d) -> 'datlocale', to_jsonb(d) -> 'daticulocale'),
+  'comment', shobj_description(d.oid, 'pg_database'),
+  'settings', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN s.setrole = 0 THEN ''
+    ELSE pg_get_userbyid(s.setrole) END, c))
+    FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid),
+  'grants', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN g.grantee = 0 THEN '' ELSE pg_get_userbyid(g.grantee) END,
+    g.privilege_type, g.is_grantable)) FROM aclexplode(d.datacl) g)))
+ FROM pg_database d WHERE d.datname = :'database';
 """
 
 # Tables of extensions are made by CREATE EXTENSION, not by the dump; a parent's rows are counted where they lie.
@@ -114,12 +125,12 @@ SELECT format('SELECT jsonb_build_array(''migration'', to_jsonb(t) - ''logs'') F
 """
 
 # A name alone does not make a database ours to drop: the comment does.
-MARKED = "made by dojo_deploy to prove a backup"
+MARKED = "made by dojo_deploy from a backup"
 CREATE = f"""\
 CREATE DATABASE :"scratch" TEMPLATE template0;
 COMMENT ON DATABASE :"scratch" IS '{MARKED}';
 """
 DROP = f"""\
-SELECT format('DROP DATABASE %I', datname) FROM pg_database
- WHERE datname = :'scratch' AND shobj_description(oid, 'pg_database') = '{MARKED}' \\gexec
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+ WHERE datname = :'scratch' AND shobj_description(oid, 'pg_database') LIKE '{MARKED}%' \\gexec
 """

@@ -13,7 +13,7 @@ from dojo_deploy.secrets import Redactor
 
 ABORTED = "aborted by the operator"
 # Whatever comes of these speaks for no release.
-NO_RELEASE = ("restart", "migrate", "maintenance", "reopen", "index", "reindex", "vacuum", "terminate")
+NO_RELEASE = ("restart", "migrate", "restore", "maintenance", "reopen", "index", "reindex", "vacuum", "terminate")
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 

@@ -9,6 +9,7 @@ workers      queue workers from one colour to the other
 smoke        the operator's own tests of the idle colour
 connections  whether the database connections of both colours fit
 database     migrate, once per run
+restoring    a backup beside the live database, and in its place
 maintenance  the page that says so, up and down
 windows      what is told of a maintenance window, its backup, its points of no return
 work         what the window is for: the operator's lines, and those that verify

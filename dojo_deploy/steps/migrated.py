@@ -97,6 +97,11 @@ def history(seen: Observed) -> History:
     return replace(known, applied=applied, failed=failed, trouble="")
 
 
+def names_of(serving: Mapping[str, str]) -> frozenset[str]:
+    """Every name under which a migration tool may know the files of what serves."""
+    return frozenset().union(*map(known_as, serving))
+
+
 def states(history: History) -> Mapping[str, str]:
     """Migration -> applied, pending, failed, or foreign: seen by the database, and unknown to what serves."""
     files = {name: known_as(name) for name in history.serving or {}}

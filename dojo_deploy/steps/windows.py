@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dojo_deploy import outbox
 from dojo_deploy.backups import create
+from dojo_deploy.backups.measured import Said
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.interfaces import Database, Page
 from dojo_deploy.inventory import Inventory
@@ -39,7 +40,6 @@ DONE = "The maintenance is completed."
 ABORTED = "The maintenance was ended early: the site is available."
 STAYING = "The page stays up until the work is verified."
 MB = 1_000_000
-EACH = 64 * MB  # a line of progress
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,8 @@ class BackUp:
 
     def run(self, session: Session) -> None:
         """Raises BackupError, LostError, StoreError: there is no new backup."""
-        told: dict[str, int] = {}
-
-        def tell(what: str, size: int) -> None:
-            if size - told.get(what, 0) >= EACH:
-                told[what] = size
-                session.say(f"{what} {size / MB:,.0f} MB")
-
-        made = create.create(
-            session, self.database, by=f"maintenance window {self.window}", release=self.release, tell=tell
-        )
+        by = f"maintenance window {self.window}"
+        made = create.create(session, self.database, by=by, release=self.release, tell=Said(session))
         session.say(f"backup {made.id}: {sum(made.rows.values()):,} rows, {made.dump.size / MB:,.1f} MB, read back")
 
 

@@ -56,10 +56,18 @@ class DirectoryStore:
                 return None
         return unseal(key, raw)
 
-    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None = None,
+        absent: bool = False,
+        keep: float = 0.0,  # noqa: ARG002 - who owns the folder can destroy all in it
+    ) -> str:
         target = self.base / checked(key)
         sealed = seal(data)
-        with _told("written", key), self._unfinished() as (name, file):
+        with _told("written", key), self._unfinished(key) as (name, file):
             file.write(sealed.raw)
             _settle(file)
             with self._alone():
@@ -86,7 +94,7 @@ class DirectoryStore:
 
     def upload(self, key: str, path: Path) -> None:
         target = self.base / checked(key)
-        with _told("uploaded", key), path.open("rb") as source, self._unfinished() as (name, file):
+        with _told("uploaded", key), path.open("rb") as source, self._unfinished(key) as (name, file):
             shutil.copyfileobj(source, file, 1 << 20)
             _settle(file)
             with self._alone():
@@ -104,11 +112,11 @@ class DirectoryStore:
         return True
 
     @contextmanager
-    def incoming(self, key: str) -> Iterator[Sink]:
+    def incoming(self, key: str, *, keep: float = 0.0) -> Iterator[Sink]:  # noqa: ARG002
         target = self.base / checked(key)
         with ExitStack() as stack:
             with _told("written", key):
-                name, file = stack.enter_context(self._unfinished())
+                name, file = stack.enter_context(self._unfinished(key))
 
             def take(data: bytes) -> None:
                 with _told("written", key):
@@ -119,6 +127,11 @@ class DirectoryStore:
                 _settle(file)
                 with self._alone():
                     self._publish(name, target)
+
+    def abandon(self, prefix: str) -> None:
+        with _told("cleared", prefix):
+            for path in (self.base / UNFINISHED).glob(f"{_flat(prefix)}*"):
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def outgoing(self, key: str) -> Iterator[BinaryIO | None]:
@@ -136,10 +149,10 @@ class DirectoryStore:
         """Nothing is kept open."""
 
     @contextmanager
-    def _unfinished(self) -> Iterator[tuple[Path, BinaryIO]]:
+    def _unfinished(self, key: str) -> Iterator[tuple[Path, BinaryIO]]:
         if not self.base.is_dir():  # an unmounted file system must not be written beside
             raise FileNotFoundError(2, "the store's folder is gone", str(self.base))
-        name = self.base / UNFINISHED / uuid.uuid4().hex
+        name = self.base / UNFINISHED / f"{_flat(key)}~{uuid.uuid4().hex}"
         make_folder(name.parent)
         try:
             with _create(name) as file:
@@ -164,6 +177,11 @@ class DirectoryStore:
         make_folder(target.parent)
         name.rename(target)
         sync_folder(target.parent)
+
+
+def _flat(key: str) -> str:
+    """As one part of a path; no key has a `~`."""
+    return key.replace("/", "~")
 
 
 def _clear(folder: Path, *, before: float) -> None:

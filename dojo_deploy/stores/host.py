@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, BinaryIO
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, ConflictError, LostError, StoreError, TransportError
@@ -62,7 +62,15 @@ class HostStore:
         reply, body = self._ask(Request("get", checked(key)))
         return None if reply.status == "absent" else unseal(key, body)
 
-    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        etag: str | None = None,
+        absent: bool = False,
+        keep: float = 0.0,  # noqa: ARG002 - who may write there can destroy all of it
+    ) -> str:
         sealed = seal(data)
         want = "absent" if absent else "any" if etag is None else etag or "none"
         self._ask(Request("put", checked(key), want, sealed.etag, len(sealed.raw)), sealed.raw)
@@ -77,13 +85,8 @@ class HostStore:
         return tuple(sorted(key for key in found if is_key(key) and key.startswith(prefix)))
 
     def upload(self, key: str, path: Path) -> None:
-        identity, output = new_identity(), bytearray()
         with _told(key, self.shell), path.open("rb") as file:
-            request = Request("put", checked(key), size=path.stat().st_size)
-            feed = Chained(io.BytesIO(request.line(identity)), file)
-            self.shell.stream(self._script(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
-            reply = find_reply(identity, output)
-            _judged(key, reply, bytes(output[reply.start :]) if reply else b"")
+            self._send(key, file, path.stat().st_size)
 
     def download(self, key: str, path: Path) -> bool:
         identity = new_identity()
@@ -98,17 +101,22 @@ class HostStore:
         return reply.status == "found"
 
     @contextmanager
-    def incoming(self, key: str) -> Iterator[Sink]:
-        with TemporaryDirectory(prefix="dojo-") as folder:  # its script wants to know the size first
-            path = Path(folder) / "object"
-            with path.open("wb") as file:
+    def incoming(self, key: str, *, keep: float = 0.0) -> Iterator[Sink]:  # noqa: ARG002
+        # Its script wants to know the size first. A file without a name goes with the process, however that ends.
+        with TemporaryFile() as file:
 
-                def take(data: bytes) -> None:
-                    with _told(key, self.shell):
-                        file.write(data)
+            def take(data: bytes) -> None:
+                with _told(key, self.shell):
+                    file.write(data)
 
-                yield take
-            self.upload(key, path)
+            yield take
+            with _told(key, self.shell):
+                size = file.tell()
+                file.seek(0)
+                self._send(key, file, size)
+
+    def abandon(self, prefix: str) -> None:
+        """The host's script removes what it did not receive whole."""
 
     @contextmanager
     def outgoing(self, key: str) -> Iterator[BinaryIO | None]:
@@ -118,7 +126,15 @@ class HostStore:
                 yield None
                 return
             with path.open("rb") as file:
+                path.unlink()
                 yield file
+
+    def _send(self, key: str, file: IO[bytes], size: int) -> None:
+        identity, output = new_identity(), bytearray()
+        feed = Chained(io.BytesIO(Request("put", checked(key), size=size).line(identity)), file)  # type: ignore[arg-type]
+        self.shell.stream(self._script(), within=MOVE_SECONDS, stdin=feed, on_output=output.extend)
+        reply = find_reply(identity, output)
+        _judged(key, reply, bytes(output[reply.start :]) if reply else b"")
 
     def close(self) -> None:
         """Ends the kept `sh`; the connection is the session's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 import uuid
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from dojo_deploy.errors import ConflictError, StoreError
 from dojo_deploy.interfaces import Clock, Session, Stored
 from dojo_deploy.secrets import Secret
-from dojo_deploy.stores import s3_parts
+from dojo_deploy.stores import s3_guards, s3_parts
 from dojo_deploy.stores.envelope import LONGEST_LINE, Sealed, checked, is_key, length_of, seal, unseal
 from dojo_deploy.streams import Sink
 
@@ -35,6 +36,7 @@ class S3:
     prefix: str = ""
     endpoint: str = ""
     region: str = ""
+    encryption: str = ""  # at rest: AES256, aws:kms, or the id of a KMS key; empty: AES256 at Amazon's, else none asked
     access_key: Secret | None = None
     secret_key: Secret | None = None
 
@@ -86,11 +88,11 @@ class S3Store:
             found = self._read(key)
         return found and Stored(found.data, found.etag)
 
-    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False) -> str:
+    def put(self, key: str, data: bytes, *, etag: str | None = None, absent: bool = False, keep: float = 0.0) -> str:
         sealed = seal(data)
         if etag is None and not absent:
             with _told("written", key):
-                return self._write(self.client, checked(key), sealed, {})
+                return self._write(self.client, checked(key), sealed, self._kept(keep))
         with _told("written", key):
             if self._ignored:
                 raise StoreError(
@@ -99,7 +101,7 @@ class S3Store:
                 )
             # An empty If-Match is none at all to some servers.
             condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": etag or "none"}
-            return self._swap(checked(key), sealed, condition)
+            return self._swap(checked(key), sealed, condition, self._kept(keep))
 
     def delete(self, key: str) -> None:
         with _told("deleted", key):
@@ -136,9 +138,13 @@ class S3Store:
                     file.write(chunk)
         return True
 
-    def incoming(self, key: str) -> AbstractContextManager[Sink]:
-        s3_parts.abandon(self._place(""), now=self.clock.now())
-        return s3_parts.incoming(self._place(checked(key)), self._extra)
+    def incoming(self, key: str, *, keep: float = 0.0) -> AbstractContextManager[Sink]:
+        s3_parts.abandon(self._place(""), before=self.clock.now() - s3_parts.STALE_SECONDS)
+        with _told("uploaded", key):
+            return s3_parts.incoming(self._place(checked(key)), self._extra | self._kept(keep))
+
+    def abandon(self, prefix: str) -> None:
+        s3_parts.abandon(self._place(prefix), before=math.inf)
 
     def outgoing(self, key: str) -> AbstractContextManager[BinaryIO | None]:
         return s3_parts.outgoing(self._place(checked(key)))
@@ -147,12 +153,12 @@ class S3Store:
         self.client.close()
         self.once.close()
 
-    def _swap(self, key: str, sealed: Sealed, condition: dict[str, str]) -> str:
+    def _swap(self, key: str, sealed: Sealed, condition: dict[str, str], kept: dict[str, Any]) -> str:
         from botocore.exceptions import BotoCoreError, ClientError
 
         for attempt in range(ATTEMPTS):
             try:
-                return self._write(self.once, key, sealed, condition)
+                return self._write(self.once, key, sealed, condition | kept)
             except (ClientError, BotoCoreError) as exc:
                 status = _status(exc)
                 if status and status < 500 and status not in (404, 409, 412):
@@ -168,8 +174,9 @@ class S3Store:
                 self.clock.sleep(random.uniform(0.05, 0.2) * 2**attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _write(self, client: Any, key: str, sealed: Sealed, condition: dict[str, str]) -> str:
-        extra: Any = {**self._extra, **condition}
+    def _write(self, client: Any, key: str, sealed: Sealed, more: dict[str, Any]) -> str:
+        # With a lock it is refused without a checksum.
+        extra: Any = {**self._extra, **more} | ({"ChecksumAlgorithm": "CRC32"} if "ObjectLockMode" in more else {})
         answer = client.put_object(Bucket=self.settings.bucket, Key=self.base + key, Body=sealed.raw, **extra)
         return str(answer["ETag"])
 
@@ -183,32 +190,22 @@ class S3Store:
 
     @cached_property
     def _ignored(self) -> str:
-        """The condition that the server does not honour, asked once: some answer 200 and overwrite. Empty: none."""
-        key = f".probe-{uuid.uuid4().hex}"
-        conditions = {"If-None-Match": {"IfNoneMatch": "*"}, "If-Match": {"IfMatch": f'"{"0" * 32}"'}}
-        try:
-            self._write(self.client, key, seal(b"first"), {})
-            return next((name for name, condition in conditions.items() if not self._refuses(key, condition)), "")
-        finally:
-            self.client.delete_object(Bucket=self.settings.bucket, Key=self.base + key)
-
-    def _refuses(self, key: str, condition: dict[str, str]) -> bool:
-        from botocore.exceptions import ClientError
-
-        try:
-            self._write(self.client, key, seal(b"second"), condition)
-        except ClientError as exc:
-            if _status(exc) == 412:
-                return True
-            raise
-        return False
+        key = f"{self.base}.probe-{uuid.uuid4().hex}"
+        return s3_guards.ignored(self.client, self.settings.bucket, key, seal(b"probe").raw)
 
     def _place(self, key: str) -> s3_parts.Place:
         return s3_parts.Place(self.client, self.settings.bucket, self.base + key, partial(_told, what=key))
 
     @property
     def _extra(self) -> dict[str, str]:
-        return {} if self.settings.endpoint else {"ServerSideEncryption": "AES256"}
+        return s3_guards.encryption(self.settings.encryption or ("" if self.settings.endpoint else "AES256"))
+
+    def _kept(self, seconds: float) -> dict[str, Any]:
+        return s3_guards.retention(self.clock.now() + seconds) if seconds and self._locks else {}
+
+    @cached_property
+    def _locks(self) -> bool:
+        return s3_guards.has_lock(self.client, self.settings.bucket)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Place:
 
 
 @contextmanager
-def incoming(place: Place, extra: dict[str, str]) -> Iterator[Sink]:
+def incoming(place: Place, extra: dict[str, Any]) -> Iterator[Sink]:
     with place.told("uploaded"):
         upload = _Upload(place, extra)
 
@@ -67,12 +67,12 @@ def outgoing(place: Place) -> Iterator[BinaryIO | None]:
             body.close()
 
 
-def abandon(place: Place, *, now: float) -> None:
-    """Ends uploads of keys that begin as the place's; now is in seconds since 1970."""
+def abandon(place: Place, *, before: float) -> None:
+    """Ends uploads of keys that begin as the place's, and that began `before`, in seconds since 1970."""
     with place.told("cleared"):
         pages = place.client.get_paginator("list_multipart_uploads").paginate(Bucket=place.bucket, Prefix=place.name)
         for item in [each for page in pages for each in page.get("Uploads", ())]:
-            if item["Initiated"].timestamp() < now - STALE_SECONDS:
+            if item["Initiated"].timestamp() < before:
                 words = {"Bucket": place.bucket, "Key": item["Key"], "UploadId": item["UploadId"]}
                 place.client.abort_multipart_upload(**words)
 
@@ -80,7 +80,7 @@ def abandon(place: Place, *, now: float) -> None:
 class _Upload:
     """Nothing can be seen of it before `finish`; `abort` leaves nothing behind. The key is a new one."""
 
-    def __init__(self, place: Place, extra: dict[str, str]) -> None:
+    def __init__(self, place: Place, extra: dict[str, Any]) -> None:
         self._place = place
         self._id = str(place.client.create_multipart_upload(**place.words, **extra)["UploadId"])
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="part")

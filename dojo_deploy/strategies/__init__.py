@@ -14,6 +14,7 @@ from dojo_deploy.strategies.blue_green import BlueGreen
 from dojo_deploy.strategies.maintenance import Maintenance
 from dojo_deploy.strategies.reopen import Reopen
 from dojo_deploy.strategies.restart import Restart
+from dojo_deploy.strategies.restore import Restore
 from dojo_deploy.strategies.retire import Retire
 from dojo_deploy.strategies.rollback import Rollback
 from dojo_deploy.strategies.rolling import Rolling
@@ -26,6 +27,7 @@ KINDS = {
     "restart": "dojo_deploy.strategies.restart:Restart",
     "maintenance": "dojo_deploy.strategies.maintenance:Maintenance",
     "reopen": "dojo_deploy.strategies.reopen:Reopen",
+    "restore": "dojo_deploy.strategies.restore:Restore",
     "migrate": "dojo_deploy.strategies.migrating:Migrating",
     "index": "dojo_deploy.strategies.tuning:Indexing",
     "reindex": "dojo_deploy.strategies.tuning:Reindexing",
@@ -34,6 +36,6 @@ KINDS = {
 }
 
 __all__ = [
-    "KINDS", "Bake", "BlueGreen", "Check", "Hook", "Maintenance", "Migrate", "Reopen", "Restart", "Retire", "Rollback",
-    "Rolling", "Smoke", "Work", "Workers",
+    "KINDS", "Bake", "BlueGreen", "Check", "Hook", "Maintenance", "Migrate", "Reopen", "Restart", "Restore", "Retire",
+    "Rollback", "Rolling", "Smoke", "Work", "Workers",
 ]  # fmt: skip

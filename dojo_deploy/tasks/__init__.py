@@ -3,7 +3,7 @@
 changes      deploy, rollback, restart, retire, resume, abort
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
-backup       backup.create, backup.list, backup.verify, backup.drill, backup.prune, backup.status
+backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
 maintenance  maintenance.schedule, .start, .extend, .finish, .abort, .status
 runbook      runbook.lint
 sandbox      sandbox.up, sandbox.status, sandbox.down

@@ -9,6 +9,7 @@ from typing import Any
 from invoke import Context, Exit
 
 from dojo_deploy.tasks.flags import command, ended
+from dojo_deploy.tasks.restore import restore as restore
 from dojo_deploy.tasks.throughput import progress
 
 FAILED, ALARM = 20, 30
@@ -48,7 +49,9 @@ def list(context: Context, inventory: str = "", json: bool = False) -> None:
     if not found.backups:
         print("no backup yet: invoke backup.create")
     if found.leftovers:
-        print(f"{len(found.leftovers)} objects of unfinished backups: invoke backup.prune removes what is a day old")
+        print(
+            f"{len(found.leftovers)} objects of unfinished backups: invoke backup.prune removes them when they are over"
+        )
 
 
 @command("inventory", "backup", "json")
@@ -92,14 +95,30 @@ def prune(context: Context, confirm: bool = False, inventory: str = "", json: bo
         pruned = backups.prune(inventory or None, confirmed=confirm)
     if json:
         verdicts = [{"backup": verdict.backup.id, "kept_as": verdict.why} for verdict in pruned.verdicts]
-        _print({"verdicts": verdicts, "leftovers": pruned.leftovers, "done": pruned.done})
+        kept = [asdict(one) for one in pruned.kept]
+        more = {"leftovers": pruned.leftovers, "kept": kept, "dropped": pruned.dropped, "done": pruned.done}
+        _print({"verdicts": verdicts, **more})
         return
     for verdict in pruned.verdicts:
         print(f"{verdict.backup.id}  {'keep: ' + ', '.join(verdict.why) if verdict.why else 'goes'}")
     for key in pruned.leftovers:
         print(f"{key}  goes: never finished")
-    if (pruned.goes or pruned.leftovers) and not confirm:
+    for one in pruned.kept:
+        why = "goes" if one.name in pruned.dropped else f"keep: what a restore replaced, until {one.until}"
+        print(f"{one.name}  {why}")
+    for name in sorted(set(pruned.dropped) - {one.name for one in pruned.kept}):
+        print(f"{name}  goes: left by a restore or a drill that was killed")
+    if (pruned.goes or pruned.leftovers or pruned.dropped) and not confirm:
         print("nothing was removed; --confirm removes what goes")
+
+
+@command("inventory", "kind", "install")
+def schedule(context: Context, kind: str = "systemd", install: bool = False, inventory: str = "") -> None:
+    """A backup at 02:00 UTC and a drill on Sundays, as systemd or cron want it; --install."""
+    from dojo_deploy.app import schedules
+
+    with ended():
+        print(schedules.schedule(inventory or None, kind=kind, install=install), end="")
 
 
 @command("inventory", "json")

@@ -85,6 +85,7 @@ def _feed(source: BinaryIO | None, sink: IO[bytes] | None) -> None:
     with contextlib.suppress(BrokenPipeError, ValueError):
         while source and (data := source.read(CHUNK)):
             sink.write(data)
+            sink.flush()  # who asks may wait for the answer before it says more
     with contextlib.suppress(BrokenPipeError, ValueError):
         sink.close()
 

@@ -37,7 +37,7 @@ def once(action: Callable[[], object]) -> Callable[[str, int], None]:
     """A listener to a transfer that acts when the first bytes have come."""
     pending = [action]
 
-    def tell(_: str, __: int) -> None:
+    def tell(_: str, __: int, **___: int) -> None:
         if pending:
             pending.pop()()
 

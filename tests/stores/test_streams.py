@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
-import struct
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -20,6 +16,7 @@ from dojo_deploy.stores import s3_parts
 from dojo_deploy.stores.s3 import S3
 
 from .conftest import s3_options
+from .line import Line
 from .sites import Site
 
 DATA = os.urandom(5 << 20) * 4 + b"the end"  # three parts
@@ -46,85 +43,10 @@ def test_a_block_that_fails_leaves_nothing(store: Store) -> None:
         assert source is None
 
 
-class _Line(ThreadingTCPServer):
-    """To the server and back. `spoil` says what happens to a request or to an answer, by its first bytes."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, upstream: tuple[str, int]) -> None:
-        super().__init__(("127.0.0.1", 0), _Forward)
-        self.upstream = upstream
-        self.fault = ""
-        self.times = 0
-        self.met = 0
-
-    def meets(self, head: bytes, *, answered: bool) -> str:
-        """The fault of this request, counted."""
-        wanted = {"500": b"PUT", "reset": b"PUT", "lost": b"POST", "cut": b"GET"}.get(self.fault, b"-")
-        is_ours = head.startswith(wanted) and (b"uploadId=" in head or self.fault == "cut")
-        if not is_ours or not self.times or answered != (self.fault in ("lost", "cut")):
-            return ""
-        self.times -= 1
-        self.met += 1
-        return self.fault
-
-
-class _Forward(BaseRequestHandler):
-    server: _Line
-
-    def handle(self) -> None:
-        with socket.create_connection(self.server.upstream, timeout=30) as upstream:
-            self.head, self.passed = b"", 0
-            threading.Thread(target=self._answers, args=(upstream,), daemon=True).start()
-            while data := _received(self.request):
-                if data.split(b" ")[0] in (b"PUT", b"POST", b"GET", b"HEAD", b"DELETE"):
-                    self.head, self.passed = data[:300], 0
-                    fault = self.server.meets(self.head, answered=False)
-                    if fault == "500":
-                        self.request.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                    if fault:
-                        return _slam(self.request)
-                upstream.sendall(data)
-        return None
-
-    def _answers(self, upstream: socket.socket) -> None:
-        while data := _received(upstream):
-            if self.passed == 0 or self.server.fault == "cut":
-                fault = "" if data.startswith(b"HTTP/1.1 100") else self._spoiled()
-                if fault:
-                    _slam(self.request)
-                    return
-            self.passed += len(data)
-            try:
-                self.request.sendall(data)
-            except OSError:
-                return
-
-    def _spoiled(self) -> str:
-        if self.server.fault == "cut" and self.passed < 1 << 20:
-            return ""
-        return self.server.meets(self.head, answered=True)
-
-
-def _slam(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    with suppress(OSError):  # another thread that reads it would keep it open
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
-
-
-def _received(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(1 << 16)
-    except OSError:
-        return b""
-
-
 @pytest.fixture
-def line(s3_endpoint: str) -> Iterator[_Line]:
+def line(s3_endpoint: str) -> Iterator[Line]:
     address, _, port = s3_endpoint.removeprefix("http://").partition(":")
-    server = _Line((address, int(port)))
+    server = Line((address, int(port)))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
@@ -132,7 +54,7 @@ def line(s3_endpoint: str) -> Iterator[_Line]:
 
 
 @pytest.fixture
-def distant(line: _Line, site: Site, tmp_path: Any) -> Iterator[Any]:
+def distant(line: Line, site: Site, tmp_path: Any) -> Iterator[Any]:
     host, port = line.server_address
     store = S3(**s3_options(f"http://{host}:{port}", tmp_path.name)).open(site)  # type: ignore[arg-type]
     yield store
@@ -140,7 +62,7 @@ def distant(line: _Line, site: Site, tmp_path: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("fault", "times"), [("500", 2), ("reset", 2), ("lost", 1), ("cut", 2)])
-def test_a_line_that_breaks_now_and_then_changes_nothing(line: _Line, distant: Any, fault: str, times: int) -> None:
+def test_a_line_that_breaks_now_and_then_changes_nothing(line: Line, distant: Any, fault: str, times: int) -> None:
     line.fault, line.times = fault, times
     with distant.incoming("dump") as sink:
         sink(DATA)
@@ -150,7 +72,7 @@ def test_a_line_that_breaks_now_and_then_changes_nothing(line: _Line, distant: A
 
 
 @pytest.mark.parametrize("fault", ["500", "reset"])
-def test_a_line_that_stays_broken_is_an_error_and_leaves_no_part(line: _Line, distant: Any, fault: str) -> None:
+def test_a_line_that_stays_broken_is_an_error_and_leaves_no_part(line: Line, distant: Any, fault: str) -> None:
     line.fault, line.times = fault, 1000
     with pytest.raises(StoreError, match="could not be uploaded"), distant.incoming("dump") as sink:
         sink(DATA)
@@ -159,7 +81,7 @@ def test_a_line_that_stays_broken_is_an_error_and_leaves_no_part(line: _Line, di
     assert _open_uploads(distant) == []
 
 
-def test_a_download_that_breaks_again_and_again_is_an_error(line: _Line, distant: Any) -> None:
+def test_a_download_that_breaks_again_and_again_is_an_error(line: Line, distant: Any) -> None:
     with distant.incoming("dump") as sink:
         sink(DATA)
     line.fault, line.times = "cut", 1000

@@ -1,0 +1,55 @@
+"""Brings a backup back beside the live database: whole, counted, and as it was; or not at all."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dojo_deploy.backups import catalogue
+from dojo_deploy.backups.catalogue import Backup
+from dojo_deploy.backups.check import differences, stored, whole
+from dojo_deploy.backups.measured import Tell
+from dojo_deploy.database import Contents, Database
+from dojo_deploy.errors import DamagedError
+from dojo_deploy.interfaces import Session
+
+SUFFIX = 25  # of `_restore_` and a moment
+LONGEST = 63  # bytes of a name
+
+
+def name_of(database: str, word: str, stamp: str) -> str:
+    """`shop_restore_20261127t201800z`, of no more bytes than a name may have."""
+    head = database.encode()[: LONGEST - SUFFIX].decode("utf-8", "ignore")
+    return f"{head}_{word}_{stamp.lower()}"
+
+
+def bring(session: Session, database: Database, backup: Backup, name: str, *, sha256: str, tell: Tell) -> Contents:
+    """A new database called `name`, marked as whole. One that an earlier attempt left is made anew.
+
+    `sha256`: of the dump that is meant. Raises DamagedError: it is another one, or what is stored is not what was
+    dumped, or what came back is not what had been there.
+    """
+    manifest = whole(backup)
+    if manifest.dump.sha256 != sha256:
+        raise DamagedError(f"{backup.id} is not what it was when the restore was planned")
+    database.drop_scratch(session, name)
+    restored = partial(tell, "restored", total=manifest.dump.size)
+    with stored(session, backup.id, catalogue.DUMP, manifest.dump, restored) as dump:
+        contents = database.bring_back(session, dump, name, manifest.properties)
+    if wrong := differences(manifest, contents):
+        raise DamagedError(f"what came back is not what had been there: {'; '.join(wrong)}")
+    database.approve(session, name)
+    return contents
+
+
+def given_up(now: Contents, then: Contents) -> tuple[str, ...]:
+    """In words, what the live database has and the backup has not, table by table."""
+    found = []
+    for table in sorted({*now.rows, *then.rows}):
+        live, kept = now.rows.get(table), then.rows.get(table)
+        if kept is None:
+            found.append(f"{table}: all of it, {live:,} rows; the backup has no such table")
+        elif live is None:
+            found.append(f"{table}: comes back with {kept:,} rows")
+        elif live != kept:
+            found.append(f"{table}: {live:,} rows now, {kept:,} in the backup ({kept - live:+,})")
+    return tuple(found)

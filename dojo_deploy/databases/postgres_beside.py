@@ -1,0 +1,86 @@
+"""A database beside the live one, and their trading places: what PostgreSQL is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from dojo_deploy.database import Contents, Swap
+from dojo_deploy.databases import postgres_beside_scripts as scripts
+from dojo_deploy.interfaces import Session
+
+if TYPE_CHECKING:
+    from dojo_deploy.databases.postgres import Postgres
+
+
+def others(postgres: Postgres, session: Session) -> Mapping[str, str]:
+    text = postgres.ask(session, scripts.OTHERS, {}, database=postgres.aside)
+    found = [json.loads(line) for line in text.split("\n") if line.startswith('["database"')]
+    return {name: comment for _, name, comment in found}
+
+
+def bring_back(
+    postgres: Postgres, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]
+) -> Contents:
+    mine = postgres.ownership == "user"
+    values = {"new": name, "properties": json.dumps(_without_roles(properties) if mine else properties)}
+    postgres.ask(session, scripts.CREATE, values, database=postgres.aside)
+    contents = postgres.fill(session, dump, name, *(("--no-owner", "--no-privileges") if mine else ()))
+    postgres.ask(session, "ANALYZE;", {}, database=name, within=postgres.backups.within)
+    postgres.ask(session, scripts.DRESS, values, database=postgres.aside)
+    return contents
+
+
+def approve(postgres: Postgres, session: Session, name: str) -> None:
+    postgres.ask(session, scripts.APPROVE, {"new": name}, database=postgres.aside)
+
+
+def swap(postgres: Postgres, session: Session, swap: Swap) -> None:
+    postgres.ask(session, scripts.SWAP, _values(swap), database=postgres.aside)
+
+
+def swap_back(postgres: Postgres, session: Session, swap: Swap) -> None:
+    postgres.ask(session, scripts.SWAP_BACK, _values(swap), database=postgres.aside)
+
+
+def preview(postgres: Postgres, verb: str, *names: str) -> tuple[str, ...]:
+    """By verb: dump · bring_back NEW · swap LIVE NEW OLD · swap_back LIVE NEW OLD · drop_scratch NAME."""
+    at = f"{postgres.runs_on}: "
+    inside = f"psql {postgres.aside}: "
+    if verb == "dump":
+        return (f"{at}pg_dump -Fc {postgres.name}", f"{at}pg_dumpall --globals-only", f"{at}pg_restore -f /dev/null")
+    if verb == "bring_back":
+        (new,) = names
+        return (
+            f"{at}{inside}CREATE DATABASE {new} TEMPLATE template0 …",
+            f"{at}pg_restore --exit-on-error -d {new}",
+            f"{at}psql {new}: SELECT count(*) FROM each table; ANALYZE",
+            f"{at}{inside}owner, settings and grants of {new} as they were",
+        )
+    if verb == "drop_scratch":
+        return (f"{at}{inside}DROP DATABASE {names[0]} WITH (FORCE)",)
+    live, new, old = names if verb == "swap" else (names[0], names[2], names[1])
+    return (
+        f"{at}{inside}ALTER DATABASE {live} ALLOW_CONNECTIONS false",
+        f"{at}{inside}SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{live}'",
+        f"{at}{inside}BEGIN; ALTER DATABASE {live} RENAME TO {old}; ALTER DATABASE {new} RENAME TO {live}; COMMIT",
+        f"{at}{inside}ALTER DATABASE {live} ALLOW_CONNECTIONS true",
+    )
+
+
+def _values(swap: Swap) -> dict[str, str]:
+    return {
+        "live": swap.live,
+        "new": swap.new,
+        "old": swap.old,
+        "until": swap.until,
+        "comment": swap.comment,
+        "alone": "true" if swap.is_alone else "false",
+        "new_mark": swap.kept_until,
+    }
+
+
+def _without_roles(properties: Mapping[str, Any]) -> dict[str, Any]:
+    settings = [one for one in properties.get("settings") or () if not one[0]]
+    return {**properties, "owner": None, "grants": None, "settings": settings}
