@@ -73,6 +73,8 @@ class RunningWrk:
             "-t1",
             f"-c{connections}",
             f"-d{lasting}s",
+            "--timeout",
+            "5s",
             *(["-s", str(script)] if script else []),
             *([] if keep else ["-H", "Connection: close"]),
             url,

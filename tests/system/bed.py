@@ -20,6 +20,7 @@ from dojo_deploy.sandbox import repository, toolchain
 from dojo_deploy.sandbox.layout import Layout, cache
 from tests.e2e.fleet import Fleet
 from tests.sshd import make_key, until
+from tests.system import faults
 from tests.system.machine import Machine, Rack, TakenError
 from tests.system.setup import SCOPE, USER, Parts, script
 
@@ -73,7 +74,10 @@ class Bed:
     def set_clock(self, name: str, offset: str) -> None:
         """From now everything that comes over SSH has a clock that is wrong by `offset`, like `+1h`."""
         fake = f"LD_PRELOAD={FAKETIME} FAKETIME={offset} DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
-        self.machines[name].run(f"sed -i 's|^SetEnv .*|& {fake}|' /etc/ssh/sshd_config; pkill -HUP -o -x sshd")
+        host = self.machines[name]
+        again = ". /mnt/end_sshd.sh; /usr/sbin/sshd -E /var/log/sshd.log"
+        host.run(f"sed -i 's|^SetEnv .*|& {fake}|' /etc/ssh/sshd_config; {again}")
+        until(partial(_speaks_ssh, host.address), 20, f"sshd of {name}")
 
     def heal(self) -> None:
         """Every host runs, is plugged in, thawed, has room on its disk and a clock that is right."""
@@ -173,6 +177,7 @@ def _parts(folder: Path, network: str) -> Parts:
     layout.create()
     toolchain.install(layout)
     repository.make(folder / "repository", "tcgdojo")
+    faults.add(folder / "repository")
     lines = []
     for name, number in NUMBERS.items():
         lines.append(f"{network}.{number} {make_key(folder / 'host_keys' / name)}")

@@ -38,9 +38,14 @@ cat >/mnt/heal.sh <<'END'
 rm -f /srv/ballast
 if ! cmp -s /mnt/sshd_config /etc/ssh/sshd_config; then
     cp /mnt/sshd_config /etc/ssh/sshd_config
-    pkill -o -x sshd || :
+    . /mnt/end_sshd.sh
 fi
-pgrep -x sshd >/dev/null || /usr/sbin/sshd -E /var/log/sshd.log
+# Sessions that outlive it have its name, and are none of it.
+[ "$(cat "/proc/$(cat /run/sshd.pid)/comm" 2>/dev/null)" = sshd ] || /usr/sbin/sshd -E /var/log/sshd.log
+END
+cat >/mnt/end_sshd.sh <<'END'
+kill "$(cat /run/sshd.pid)" 2>/dev/null || :
+while [ -e /run/sshd.pid ] && [ -e "/proc/$(cat /run/sshd.pid)" ]; do sleep 0.02; done
 END
 sh -e /mnt/heal.sh
 """

@@ -28,6 +28,8 @@ QUICK = {
     "blue-green": {**PATIENCE, "watch": "500ms"},
 }
 HERE = "here it is"
+# Whatever strikes: every wait has a deadline, and the longest of these tests' own are 30 s each.
+ENDS_WITHIN = 120.0
 
 Moment = Callable[[Event], bool]
 
@@ -65,31 +67,46 @@ def deploying(
     hooks: list[dict[str, Any]] | None = None,
     **overrides: str,
 ) -> Story:
-    """Deploys `ref`; each act is done once, at its moment, in the thread that tells of it: the run waits for it."""
-    events: list[Event] = []
-    left = list(acts)
-
-    def watch(event: Event) -> None:
-        events.append(event)
-        for act in [act for act in left if act[0](event)]:
-            left.remove(act)
-            act[1]()
-
+    """Deploys `ref`, with something done at some moments."""
     values: Mapping[str, str] = {
         **QUICK[strategy],
         **({"hooks": json.dumps(hooks)} if hooks else {}),
         **{key.replace("__", "."): value for key, value in overrides.items()},
     }
-    started = time.monotonic()
-    result = app.deploy(
-        fleet.inventory,
-        strategy,
-        ref=ref,
-        overrides=values,
-        wishes=Wishes(subscribers=(watch,), probe_rate=probe),
+    return told(
+        lambda wishes: app.deploy(fleet.inventory, strategy, ref=ref, overrides=values, wishes=wishes),
+        *acts,
+        probe=probe,
     )
+
+
+def going_back(fleet: Fleet, *acts: tuple[Moment, Callable[[], object]], probe: float = 0.0) -> Story:
+    """Rolls back, which during standby is a switch, with something done at some moments."""
+    return told(lambda wishes: app.rollback(fleet.inventory, overrides=PATIENCE, wishes=wishes), *acts, probe=probe)
+
+
+def told(change: Callable[[Wishes], Result], *acts: tuple[Moment, Callable[[], object]], probe: float = 0.0) -> Story:
+    """Each act is done once, at its moment, in the thread that tells of it: the run waits for it."""
+    events: list[Event] = []
+    left = list(acts)
+    raised: list[Exception] = []
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        for act in [act for act in left if act[0](event)]:
+            left.remove(act)
+            try:
+                act[1]()
+            except Exception as exc:  # a run goes on whoever watches it
+                raised.append(exc)
+
+    started = time.monotonic()
+    result = change(Wishes(subscribers=(watch,), probe_rate=probe))
     story = Story(result, events, time.monotonic() - started)
+    if raised:
+        raise raised[0]
     assert not left, f"{len(left)} moments never came: {result.reason}"
+    assert story.seconds < ENDS_WITHIN, f"{story.seconds:.0f} s: {result.reason}"
     return story
 
 

@@ -46,7 +46,8 @@ def test_a_host_cut_off_within_a_step_leaves_all_users_on_the_old_colour(bed: Be
     _alone(bed, before)
 
 
-@pytest.mark.parametrize("fault", [pytest.param("cut", marks=soak), pytest.param("frozen", marks=soak)])
+@soak
+@pytest.mark.parametrize("fault", ["cut", "frozen"])
 def test_a_host_that_cannot_be_reached_before_the_run_is_named(bed: Bed, fault: str) -> None:
     before, host = bed.serving(), bed.machines["web2"]
     (host.cut if fault == "cut" else lambda: host.freeze("sshd"))()
@@ -60,14 +61,21 @@ def test_a_host_that_cannot_be_reached_before_the_run_is_named(bed: Bed, fault: 
     _alone(bed, before)
 
 
-@pytest.mark.parametrize("fault", ["sshd", pytest.param("frozen", marks=soak)])
+@pytest.mark.parametrize(
+    "fault", ["session", *(pytest.param(one, marks=soak) for one in ("sshd", "frozen", "stopped"))]
+)
 def test_a_step_whose_connection_is_lost_for_a_while_runs_once_and_the_run_goes_on(bed: Bed, fault: str) -> None:
     before, host = bed.serving(), bed.machines["web2"]
     bed.counted()
 
     def strike() -> None:
-        if fault == "sshd":
+        if fault == "session":
             assert host.send(signal.SIGKILL, "sshd: deploy")
+        elif fault == "sshd":
+            host.run("pkill -KILL -x sshd; ! pgrep -x sshd")
+            threading.Timer(1.0, bed.heal).start()
+        elif fault == "stopped":
+            host.freeze("sshd: deploy")
         else:
             host.freeze()
             threading.Timer(4.0, host.thaw).start()
@@ -77,11 +85,12 @@ def test_a_step_whose_connection_is_lost_for_a_while_runs_once_and_the_run_goes_
         OTHER[before],
         (within("web2"), strike),
         strategy="blue-green",
-        hooks=counting(phase="prepare"),
+        hooks=counting(phase="prepare", deadline="5s"),
         probe=50,
     )
 
     assert story.ended == ("done", 0), story.result.reason
+    bed.heal()
     assert bed.counted() == {"web1": 1, "web2": 1, "web3": 1}
     assert bed.troubles(OTHER[before]) == []
 
@@ -109,6 +118,45 @@ def test_a_host_that_freezes_for_good_leaves_all_users_on_the_old_colour(bed: Be
 
 
 @soak
+@pytest.mark.parametrize("fault", ["cut", "power"])
+def test_a_host_lost_while_the_new_colour_is_watched_brings_users_back(bed: Bed, fault: str) -> None:
+    before, blue, host = bed.serving(), bed.live, bed.machines["web2"]
+    act = host.cut if fault == "cut" else lambda: bed.power_off("web2")
+    watched = at(StageStarted, stage="watch")
+
+    story = deploying(bed.fleet, OTHER[before], (watched, act), strategy="blue-green", watch="20s", gate__within="40s")
+
+    assert story.ended == ("mixed", 30), story.result.reason
+    assert "watch/web2" in story.result.reason, story.result.reason
+    old = bed.fleet.release(before)
+    assert {bed.answer(name, slot=blue) for name in ("web1", "web3")} == {old}
+    assert set(bed.through()) == {old}
+    bed.heal()
+    assert app.abort(bed.fleet.inventory).verdict == "aborted"
+    _alone(bed, before)
+
+
+@soak
+@pytest.mark.parametrize("verb", ["resume", "abort"])
+def test_a_host_that_loses_its_power_while_the_colour_starts_is_brought_to_the_end(bed: Bed, verb: str) -> None:
+    before = bed.serving()
+    starts = begins("start", "web2")
+
+    story = deploying(
+        bed.fleet, OTHER[before], (starts, lambda: bed.power_off("web2")), strategy="blue-green", on_failure="halt"
+    )
+
+    assert story.ended == ("halted", 30), story.result.reason
+    old = bed.fleet.release(before)
+    assert bed.answers() == {"web1": old, "web3": old}
+    assert set(bed.through()) == {old}
+    bed.heal()
+    ended = app.resume(bed.fleet.inventory) if verb == "resume" else app.abort(bed.fleet.inventory)
+    assert ended.exit_code == 0, ended.reason
+    assert bed.troubles(OTHER[before] if verb == "resume" else before) == []
+
+
+@soak
 def test_a_host_whose_room_goes_while_a_release_arrives_keeps_nothing_of_it(bed: Bed) -> None:
     before = bed.serving()
     forget(bed, "web2", OTHER[before])
@@ -123,21 +171,28 @@ def test_a_host_whose_room_goes_while_a_release_arrives_keeps_nothing_of_it(bed:
 
 
 @soak
-@pytest.mark.parametrize("stage", ["start", "begin workers"])
-def test_a_daemon_of_pm2_that_dies_ends_with_one_colour_everywhere(bed: Bed, stage: str) -> None:
-    before, host = bed.serving(), bed.machines["web2"]
+@pytest.mark.parametrize("moment", ["before", "start", "begin workers"])
+def test_a_daemon_of_pm2_that_dies_is_started_again_with_the_new_colour(bed: Bed, moment: str) -> None:
+    before, blue, host = bed.serving(), bed.live, bed.machines["web2"]
 
     def kill() -> None:
+        # In its cluster mode the daemon's end is that of all its processes, of both colours.
         assert host.send(signal.SIGKILL, "God Daemon") == 1
 
-    story = deploying(bed.fleet, OTHER[before], (begins(stage, "web2"), kill), strategy="blue-green", probe=50)
+    acts = [] if moment == "before" else [(begins(moment, "web2"), kill)]
+    if moment == "before":
+        kill()
+    story = deploying(bed.fleet, OTHER[before], *acts, strategy="blue-green", probe=50)
 
-    # In its cluster mode the daemon's end is that of all its processes, of both colours.
-    through = set(bed.through())
-    assert len(through) == 1, through
-    assert story.ended[1] in (0, 20, 30), story.result.reason
-    if story.ended[1] == 30:
-        assert app.abort(bed.fleet.inventory).exit_code in (0, 30)
+    assert story.result.load and story.result.load.failures == 0, story.result.load
+    if moment == "begin workers":
+        # The new colour served already and has lost a host, so that users went back to the old one.
+        assert story.ended[1] in (20, 30), story.result.reason
+        assert set(bed.through()) == {bed.fleet.release(before)}
+    else:
+        assert story.ended == ("done", 0), story.result.reason
+        assert bed.troubles(OTHER[before]) == []
+        assert bed.answer("web2", slot=blue) == "no answer: ConnectionRefusedError", "no standby there"
     bed.settle()
 
 
@@ -177,9 +232,10 @@ def test_a_balancer_lost_at_the_switch_leaves_users_on_one_colour_that_is_known(
 
 
 @soak
-def test_a_controller_without_its_store_changes_nothing_more_until_somebody_goes_on(bed: Bed) -> None:
+@pytest.mark.parametrize(("fault", "verb"), [("store", "abort"), ("network", "resume")])
+def test_who_cannot_renew_the_lock_changes_nothing_more_until_somebody_goes_on(bed: Bed, fault: str, verb: str) -> None:
     before = bed.serving()
-    cut = bed.machines["db1"].cut
+    cut = bed.machines["db1"].cut if fault == "store" else lambda: bed.rack.controller(up=False)
     try:
         story = deploying(
             bed.fleet, OTHER[before], (within("web1"), cut), strategy="blue-green", hooks=counting(8, phase="prepare")
@@ -191,8 +247,12 @@ def test_a_controller_without_its_store_changes_nothing_more_until_somebody_goes
     assert code in (12, 30)
     bed.heal()
     assert set(bed.through()) == {bed.fleet.release(before)}
-    assert app.abort(bed.fleet.inventory).exit_code == 0
-    _alone(bed, before)
+    ended = app.resume(bed.fleet.inventory) if verb == "resume" else app.abort(bed.fleet.inventory)
+    assert ended.exit_code == 0, ended.reason
+    if verb == "resume":
+        assert bed.troubles(OTHER[before]) == []
+    else:
+        _alone(bed, before)
 
 
 def _stayed(bed: Bed, story: Story, before: str, ended: tuple[str, int]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from dojo_deploy.events import OutputWritten, StepFinished
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, at, deploying
+from tests.system.story import OTHER, deploying
 
 MEBIBYTES = 60
 LINES = {
@@ -24,7 +24,8 @@ LINES = {
 
 
 @pytest.mark.soak
-def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> None:
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
+def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed, strategy: str) -> None:
     before = bed.serving()
     hooks: list[dict[str, Any]] = [
         {"name": name, "phase": "prepare", "when": "before", "on": "each", "run": line, "deadline": "60s"}
@@ -32,7 +33,7 @@ def test_nothing_that_a_host_says_or_leaves_behind_changes_a_run(bed: Bed) -> No
     ]
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    story = deploying(bed.fleet, OTHER[before], hooks=hooks)
+    story = deploying(bed.fleet, OTHER[before], strategy=strategy, hooks=hooks)
 
     assert story.ended == ("done", 0), story.result.reason
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - most < 2 * 1024 * MEBIBYTES
@@ -81,28 +82,25 @@ def test_a_host_on_a_slow_line_delays_nobody_but_its_batch(bed: Bed) -> None:
     assert bed.troubles(OTHER[before]) == []
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("ref", ["v3", "v5", "v6"])
-def test_a_faulty_release_is_undone_and_users_notice_nothing(bed: Bed, ref: str) -> None:
+@pytest.mark.parametrize("strategy", ["blue-green", pytest.param("rolling", marks=pytest.mark.soak)])
+def test_a_step_that_sudo_asks_a_password_of_fails_at_once_in_sudo_s_words(bed: Bed, strategy: str) -> None:
     before = bed.serving()
+    hooks: list[dict[str, Any]] = [
+        {
+            "name": "limits",
+            "phase": "prepare",
+            "when": "before",
+            "on": "each",
+            "run": "sudo sysctl -p",
+            "deadline": "60s",
+        }
+    ]
 
-    story = deploying(bed.fleet, ref, probe=50)
+    story = deploying(bed.fleet, OTHER[before], strategy=strategy, hooks=hooks, probe=50)
 
     assert story.ended == ("rolled back", 20), story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
-    assert bed.troubles(before) == []
-
-
-@pytest.mark.soak
-def test_processes_that_freeze_after_the_switch_fail_the_gate_and_are_replaced(bed: Bed) -> None:
-    before = bed.serving()
-    host = bed.machines["web1"]
-    switched = at(StepFinished, host="web1", name="switch")
-
-    story = deploying(
-        bed.fleet, OTHER[before], (switched, lambda: host.freeze("server.js")), probe=50, gate__within="4s"
-    )
-
-    assert story.ended == ("rolled back", 20), story.result.reason
+    assert "password is required" in story.result.reason, story.result.reason
+    asked = [event for event in story.of(StepFinished) if event.name == "limits"]
+    assert len(asked) == 3 and all(event.seconds < 10 for event in asked), asked
     assert story.result.load and story.result.load.failures == 0, story.result.load
     assert bed.troubles(before) == []

@@ -76,12 +76,19 @@ class Change(NginxHost):
             "MAY_EMPTY": "1" if may_empty else "",
             "SHUT": "1" if shut else "",
         }
-        done = self._tell(scripts.CHANGE, env, stdin.encode())
+        self._verb, self._asked = verb, tuple(asked)
+        try:
+            done = self._tell(scripts.CHANGE, env, stdin.encode())
+        except BalancerError:
+            # With no room to write, or an nginx that takes nothing, what serves already serves on.
+            if verb != "switch" or not self._stands(self._asked):
+                raise
+            self.written = Written(live.generation, "nothing", (), "", "", "")
+            return self.written
         rows = [row.partition(" ")[::2] for row in done.text.splitlines()]
         said = {key: row for key, row in rows if key != "was"}
         was = tuple(row for key, row in rows if key == "was")
         old, log, door = (said.get(key, "") for key in ("old", "log", "door"))
-        self._verb, self._asked = verb, tuple(asked)
         self.written = Written(int(said["generation"]), said["made"], was, old, log, door)
         return self.written
 
@@ -182,6 +189,15 @@ class Change(NginxHost):
             raise BalancerError(f"{self.host}: {_REASONS.get(done.status, 'failed')}: {words}")
         return done
 
+    def _stands(self, asked: tuple[str, ...]) -> bool:
+        """Whether a switch is what serves, and what would serve after a restart of nginx."""
+        wanted = {tuple(row.split()[1:3]) for row in asked if row.startswith("up ")}
+        try:
+            done = self.run(waits.STANDS, self._base(), within=ASK_WITHIN)
+            return self.live().up == wanted == {tuple(row.split()) for row in done.text.splitlines()}
+        except BalancerError:
+            return False
+
     def _serves(self, rows: tuple[str, ...]) -> bool:
         try:
             up = self.live().up
@@ -222,5 +238,6 @@ _REASONS = {
     scripts.REFUSED_BEFORE: "nginx refuses its configuration as it is, so nothing was changed",
     scripts.REFUSED: "nginx refused the change, which was taken back",
     scripts.UNTOLD: "nginx could not be told, so the change was taken back",
+    scripts.UNWRITTEN: "its files could not be written, so nothing was changed",
     scripts.BUSY: "nothing was changed",
 }

@@ -4,7 +4,7 @@ A change is one rename, of `<include>/<scope>.conf`, and a reload; or, for a fli
 """
 
 # Exit statuses of CHANGE and TURN; after all of them but 0 the files are as they were and nginx was told nothing.
-REFUSED_BEFORE, WOULD_EMPTY, FENCED, REFUSED, UNTOLD, BUSY = 10, 11, 12, 20, 21, 75
+REFUSED_BEFORE, WOULD_EMPTY, FENCED, REFUSED, UNTOLD, UNWRITTEN, BUSY = 10, 11, 12, 20, 21, 73, 75
 
 DUMP = r"""
 # -T is -t that also prints what nginx was given: test, pid file and logs in one. It may hold secrets: kept 0600.

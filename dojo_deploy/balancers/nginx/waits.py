@@ -33,6 +33,17 @@ exit 1
 """
 )
 
+# Whom the file lets serve, whatever nginx made of it: `host address`, line by line.
+STANDS = (
+    r"""
+base=$INCLUDE/$SCOPE conf=$INCLUDE/$SCOPE.conf
+"""
+    + ROWS
+    + r"""
+rows | awk -v bank="$front" '$1 == bank && $3 == "up" { print $2, $4 }'
+"""
+)
+
 RESOLVE = r"""
 resolve() {
     host=${1%:*} port=${1##*:}
