@@ -24,6 +24,8 @@ from dojo_deploy.sandbox.waiting import answers, until
 from .clients import State, client_to, run, s3_client
 
 pytestmark = pytest.mark.sandbox
+# Seconds until a busy machine has ended or begun a process.
+LATEST = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_two_at_once_make_one_sandbox(own: Path, state: State) -> None:
     code = "import sys, pathlib; from dojo_deploy import sandbox; sandbox.up(pathlib.Path(sys.argv[1]), hosts=1)"
     both = [subprocess.Popen([sys.executable, "-c", code, str(own)], stderr=subprocess.PIPE) for _ in range(2)]
-    assert [(each.wait(60), each.communicate()[1]) for each in both] == [(0, b""), (0, b"")]
+    assert [(each.wait(4 * LATEST), each.communicate()[1]) for each in both] == [(0, b""), (0, b"")]
     assert all(line["alive"] for line in sandbox.status(own))
     # And nothing holds the lock: this returns.
     mine = sandbox.up(own, hosts=1)
@@ -62,7 +64,7 @@ def test_a_dead_service_comes_back_where_it_was(own: Path, name: str) -> None:
     victim = pids(own)[name]
     others = {other: pid for other, pid in pids(own).items() if other != name}
     os.kill(victim, signal.SIGKILL)
-    until(lambda: not line(own, name)["alive"], 5, f"the end of {name}")
+    until(lambda: not line(own, name)["alive"], LATEST, f"the end of {name}")
     assert ports(sandbox.up(own, hosts=1)) == ports(before)
     assert line(own, name)["alive"]
     assert pids(own)[name] != victim
@@ -75,20 +77,20 @@ def test_more_hosts_and_apps_join_without_moving_anybody(own: Path) -> None:
     after = sandbox.up(own, hosts=2, apps=("tcgdojo", "second-app"))
     assert pids(own) == processes
     assert set(ports(before)) < set(ports(after))
-    until(lambda: answers(after["hosts"][1]["port"]), 5, "web2")
+    until(lambda: answers(after["hosts"][1]["port"]), LATEST, "web2")
     assert run(client_to(after, "web2"), "echo here").out == b"here\n"
     second = after["apps"][1]
     assert (second["upstream"], second["database"]) == ("second_app_sandbox", "dojo_second_app")
-    until(lambda: answers(second["listen"]), 5, "the second site")
+    until(lambda: answers(second["listen"]), LATEST, "the second site")
     assert ports(sandbox.up(own, hosts=1)) == ports(after)
 
 
 def test_nginx_restarted_over_ssh_is_found_again(own: Path) -> None:
     client = client_to(sandbox.up(own, hosts=1), "lb1")
     assert run(client, "nginx -s stop").code == 0
-    until(lambda: not line(own, "nginx")["alive"], 5, "the end of nginx")
+    until(lambda: not line(own, "nginx")["alive"], LATEST, "the end of nginx")
     assert run(client, "nginx").code == 0
-    until(lambda: bool(line(own, "nginx")["alive"]), 5, "the new nginx")
+    until(lambda: bool(line(own, "nginx")["alive"]), LATEST, "the new nginx")
     pid = pids(own)["nginx"]
     sandbox.up(own, hosts=1)
     assert pids(own)["nginx"] == pid
@@ -117,7 +119,7 @@ def test_down_ends_its_own_processes_and_no_other(own: Path) -> None:
         record.write_text(" ".join(fields) + "\n" + real.splitlines()[1] + "\n")
         start = time.monotonic()
         sandbox.down(own)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 8
         assert foreign.poll() is None
     finally:
         foreign.kill()
@@ -143,13 +145,13 @@ def test_data_survive_down_and_up(own: Path) -> None:
 def test_a_port_taken_meanwhile_is_said_at_once(own: Path) -> None:
     state = sandbox.up(own, hosts=1)
     os.kill(state["services"]["redis"]["pid"], signal.SIGKILL)
-    until(lambda: not line(own, "redis")["alive"], 5, "the end of redis")
-    until(lambda: is_free(state["ports"]["redis"]), 5, "redis to let go of its port")
+    until(lambda: not line(own, "redis")["alive"], LATEST, "the end of redis")
+    until(lambda: is_free(state["ports"]["redis"]), LATEST, "redis to let go of its port")
     with socket.create_server(("127.0.0.1", state["ports"]["redis"])):
         start = time.monotonic()
         with pytest.raises(RefusedError, match=r"(?s)Redis.*already in use"):
             sandbox.up(own, hosts=1)
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < LATEST
     sandbox.up(own, hosts=1)
     assert all(line["alive"] for line in sandbox.status(own))
 
