@@ -30,7 +30,7 @@ NUMBERS = {"web1": 11, "web2": 12, "web3": 13, "lb1": 21, "db1": 31}
 DISKS = {"web1": 192, "web2": 192, "web3": 192, "lb1": 16, "db1": 256}  # MiB
 PORTS = {"blue": 3000, "green": 3001, "proof": 3002}
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-ASK_WITHIN = 3.0
+ASK_WITHIN = 10.0
 REFS = ("v1", "v2")
 ANEW = {"batches": '["100%"]', "prove": "off"}
 
