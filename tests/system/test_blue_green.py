@@ -12,7 +12,7 @@ from dojo_deploy.errors import DojoError
 from dojo_deploy.events import StageStarted, StepStarted
 from tests.e2e.colours import OTHER as BESIDE
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, Story, at, begins, counting, deploying, within
+from tests.system.story import OTHER, Story, at, begins, counting, deploying, loses_nothing, within
 from tests.system.test_disk_full import forget
 
 soak = pytest.mark.soak
@@ -24,7 +24,7 @@ def test_debians_nginx_switches_there_and_back_without_a_lost_request(bed: Bed) 
     story = deploying(bed.fleet, OTHER[before], strategy="blue-green", probe=200)
 
     assert story.ended == ("done", 0), story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     assert bed.troubles(OTHER[before]) == [] and bed.live == BESIDE[blue]
     assert bed.answers(slot=blue) == dict.fromkeys(WEB, bed.fleet.release(before)), "the standby"
     back = app.rollback(bed.fleet.inventory)
@@ -185,7 +185,7 @@ def test_a_daemon_of_pm2_that_dies_is_started_again_with_the_new_colour(bed: Bed
         kill()
     story = deploying(bed.fleet, OTHER[before], *acts, strategy="blue-green", probe=50)
 
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     if moment == "begin workers":
         # The new colour served already and has lost a host, so that users went back to the old one.
         assert story.ended[1] in (20, 30), story.result.reason
@@ -259,7 +259,7 @@ def test_who_cannot_renew_the_lock_changes_nothing_more_until_somebody_goes_on(b
 def _stayed(bed: Bed, story: Story, before: str, ended: tuple[str, int]) -> None:
     """Users noticed nothing, and all of them have the old release."""
     assert story.ended == ended, story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     old = bed.fleet.release(before)
     assert bed.answers() == dict.fromkeys(WEB, old)
     assert set(bed.through()) == {old}

@@ -11,7 +11,7 @@ from dojo_deploy import app
 from dojo_deploy.events import StepStarted
 from tests.system.bed import WEB, Bed
 from tests.system.setup import USER
-from tests.system.story import OTHER, Story, at, counting, deploying, within
+from tests.system.story import OTHER, Story, at, counting, deploying, loses_nothing, within
 
 soak = pytest.mark.soak
 
@@ -57,7 +57,7 @@ def test_a_host_cut_off_while_it_is_drained_gets_no_requests_until_it_was_asked(
 
     _is_lost(bed, story, name, before)
     assert bed.fleet.census().rows[name]["balancer"] == "drained"
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     bed.machines[name].plug_in()
     assert app.abort(bed.fleet.inventory).verdict == "aborted"
     assert bed.troubles(before) == []

@@ -13,7 +13,7 @@ from dojo_deploy import app
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import StageStarted, StepStarted
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, at, counting, deploying, within
+from tests.system.story import OTHER, at, counting, deploying, loses_nothing, within
 
 soak = pytest.mark.soak
 # What programs say, and what dash's own echo makes of it.
@@ -61,7 +61,7 @@ def test_a_balancer_without_room_keeps_what_it_serves(bed: Bed, strategy: str) -
     # A host that is drained cannot be put back; a switch that was never made has nothing to put back.
     assert story.ended == (("mixed", 30) if strategy == "rolling" else ("rolled back", 20)), story.result.reason
     assert any(words in story.result.reason for words in NO_ROOM), story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     assert set(bed.through()) == {bed.fleet.release(before)}
     bed.heal()
     assert app.abort(bed.fleet.inventory).verdict == ("aborted" if strategy == "rolling" else "nothing to do")

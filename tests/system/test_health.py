@@ -7,7 +7,7 @@ import pytest
 from dojo_deploy.events import GateFailed, GateRead, StageStarted, StepFinished
 from tests.e2e.colours import OTHER as BESIDE
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, Story, at, deploying
+from tests.system.story import OTHER, Story, at, deploying, loses_nothing
 
 soak = pytest.mark.soak
 
@@ -94,7 +94,7 @@ def test_a_colour_that_freezes_while_it_is_watched_is_switched_back_from(bed: Be
 def _kept(bed: Bed, story: Story, before: str) -> None:
     """Undone, and users had the old release throughout."""
     assert story.ended == ("rolled back", 20), story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     release = bed.fleet.release(before)
     assert bed.answers() == dict.fromkeys(WEB, release)
     assert set(bed.through()) == {release}

@@ -11,7 +11,7 @@ import pytest
 
 from dojo_deploy.events import OutputWritten, StepFinished
 from tests.system.bed import WEB, Bed
-from tests.system.story import OTHER, deploying
+from tests.system.story import OTHER, deploying, loses_nothing
 
 MEBIBYTES = 60
 LINES = {
@@ -102,5 +102,5 @@ def test_a_step_that_sudo_asks_a_password_of_fails_at_once_in_sudo_s_words(bed: 
     assert "password is required" in story.result.reason, story.result.reason
     asked = [event for event in story.of(StepFinished) if event.name == "limits"]
     assert len(asked) == 3 and all(event.seconds < 10 for event in asked), asked
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     assert bed.troubles(before) == []

@@ -9,7 +9,7 @@ import pytest
 from dojo_deploy.events import StepStarted
 from tests.system.bed import WEB, Bed
 from tests.system.setup import USER
-from tests.system.story import OTHER, at, deploying
+from tests.system.story import OTHER, at, deploying, loses_nothing
 
 DAEMON = "God Daemon"
 soak = pytest.mark.soak
@@ -45,7 +45,7 @@ def test_a_daemon_that_dies_while_it_reloads_ends_with_one_release_everywhere(be
     story = deploying(bed.fleet, OTHER[before], (at(StepStarted, host=name, name="switch"), kill), probe=50)
 
     assert story.ended in (("done", 0), ("rolled back", 20)), story.result.reason
-    assert story.result.load and story.result.load.failures == 0, story.result.load
+    loses_nothing(story)
     release = bed.fleet.release(OTHER[before] if story.result.ok else before)
     assert bed.answers() == dict.fromkeys(WEB, release)
     assert bed.troubles(OTHER[before] if story.result.ok else before) == []
