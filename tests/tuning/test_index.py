@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,9 @@ from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.events import Event, OutputWritten
 from dojo_deploy.steps.concurrently import Patience
 from dojo_deploy.wishes import Wishes
-from tests.backups.bed import OWNER
+from tests.backups.bed import OWNER, PASSWORD, processes
 from tests.sshd import Server, until
-from tests.tuning.bed import Shop
+from tests.tuning.bed import ROLE, Shop, inventory
 
 TYPED = "CREATE INDEX idx_products_price ON products(price)"
 WRITE = "UPDATE products SET name = name WHERE id = 1"
@@ -176,6 +177,25 @@ def test_a_connection_that_is_cut_is_asked_again_what_became_of_it(shop: Shop, w
     assert result.verdict == "done", result.reason
     assert "what became of it" in said(events)
     assert shop.indexes()["products_price_idx"]
+
+
+def test_it_is_done_as_the_owner_of_the_tables_and_the_password_is_in_no_argument(
+    shop: Shop, way: Server, tmp_path: Path
+) -> None:
+    owner = {"user": ROLE, "password": {"env": "TUNING_TEST_PASSWORD"}}
+    other = Shop(shop.cluster, inventory(shop.cluster, way, tmp_path / "other", user="no_such_role", owner=owner))
+    with shop.session("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1;"):
+        process = other.invoke("db.index", "products", "price")
+        shop.building(process)
+        words = [b" ".join(words) for _, words, _ in processes()]
+    assert process.communicate(timeout=60) and process.returncode == 0
+    assert [line for line in words if b"psql" in line]
+    assert not [line for line in words if PASSWORD.encode() in line]
+    assert shop.indexes()["products_price_idx"]
+
+
+def test_no_time_at_all_is_refused_since_to_the_server_it_is_for_ever(shop: Shop) -> None:
+    assert "wants some time" in shop.ended("db.index", "products", "price", "--lock-within", "0s", status=2)
 
 
 def test_another_index_of_the_same_name_is_refused(shop: Shop) -> None:

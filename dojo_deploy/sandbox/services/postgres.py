@@ -65,7 +65,8 @@ class Postgres:
         watched.until(lambda: self._psql("SELECT 1").returncode == 0, 20, "PostgreSQL", every=0.05)
         password = self._password(ROLE).read_text()
         sql = [f"""DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}')
-                   THEN CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{password}'; END IF; END $$;"""]  # fmt: skip
+                   THEN CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{password}'; END IF; END $$;
+                   GRANT pg_monitor TO {ROLE};"""]  # fmt: skip
         for app in self.fleet.apps:
             sql.append(
                 f"""SELECT 'CREATE DATABASE "{app.database}" OWNER {ROLE}'
