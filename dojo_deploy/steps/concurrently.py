@@ -22,7 +22,8 @@ from dojo_deploy.tuning import Tuning, Work
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
 
-LOOK_EVERY = 2.0  # seconds between two looks at how far it is
+LOOK_EVERY = 2.0  # seconds between two looks at how far it is; then rarer and rarer, as it may take hours
+LOOK_AT_LEAST_EVERY = 15.0
 PAUSE = 5.0  # before another attempt, times the number of attempts
 REACH = 120.0  # a host that was lost is tried for so long
 
@@ -148,18 +149,22 @@ def _watching(session: Session, table: int) -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        tuning, told, asked = tuned(session), "", False
-        session.clock.sleep(LOOK_EVERY, over)
+        tuning, clock, told, asked = tuned(session), session.clock, "", False
+        pause, due = LOOK_EVERY, clock.monotonic()
+        clock.sleep(LOOK_EVERY, over)
         while not over.is_set():
             with contextlib.suppress(DojoError):
                 if session.cancelled.is_set() and not asked:
                     tuning.cancel(session, table)
                     asked = True
-                said = tuning.progress(session, table)
-                if said and said != told:
-                    session.say(said)
-                told = said
-            session.clock.sleep(LOOK_EVERY, over)
+                if clock.monotonic() >= due:
+                    pause = min(LOOK_AT_LEAST_EVERY, 1.3 * pause)
+                    due = clock.monotonic() + pause
+                    said = tuning.progress(session, table)
+                    if said and said != told:
+                        session.say(said)
+                    told = said
+            clock.sleep(LOOK_EVERY, over)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     watcher.start()
