@@ -15,11 +15,15 @@ SQL = re.compile(r"^(select|insert|update|delete|create|alter|drop|explain|vacuu
 BACKUP = re.compile(r"\bpg_dump\b|\bbackup\b", re.I)
 CLOSES = re.compile(r"maintenance[_ ]mode", re.I)
 MIGRATES = re.compile(r"\bmigrate\s+deploy\b", re.I)
+CDN = re.compile(r"\b(cdn|cloudflare|fastly|cloudfront)\b", re.I)
 ENTRY = re.compile(r"^\s*\d+\.\s+(.+?)\s*$")
 
 
 def faults(lines: Sequence[Line]) -> Iterator[Fault]:
-    for check in (_contradictions, _alerts, _contacts, _backup_first, _migration_bare, _schema_unsaid, _sql_in_shell):
+    for check in (
+        _contradictions, _alerts, _contacts, _backup_first, _migration_bare, _schema_unsaid, _frontend_unsaid,
+        _sql_in_shell,
+    ):  # fmt: skip
         yield from check(lines)
 
 
@@ -115,6 +119,20 @@ def _schema_unsaid(lines: Sequence[Line]) -> Iterator[Fault]:
                 inside[0], "schema-unsaid", DANGEROUS,
                 "nothing asks whether the old release can live with the schema as it is now, nor installs its packages",
                 "invoke rollback knows each release's migrations, and refuses past one that has no way back",
+            )  # fmt: skip
+
+
+def _frontend_unsaid(lines: Sequence[Line]) -> Iterator[Fault]:
+    if not any(CDN.search(line.text) for line in lines):
+        return
+    for heading in dict.fromkeys(line.heading for line in lines if re.search(r"deploy[^/]*$", line.heading, re.I)):
+        inside = [line for line in lines if line.heading == heading]
+        built = next((line for line in inside if line.kind == COMMAND and re.search(r"\bbuild\b", line.text)), None)
+        if built and not any(re.search(r"asset|static|frontend|purge", line.text, re.I) for line in inside):
+            yield _fault(
+                built, "frontend-unsaid", UNCLEAR,
+                "there is a CDN, and nothing says when it sees the new files, or how long the old ones stay",
+                "hashed assets first, HTML last, old assets kept for days, only the HTML purged",
             )  # fmt: skip
 
 

@@ -168,6 +168,12 @@ pg_dump -Fc -f x.dump shop
     ]
 
 
+def test_a_deployment_that_forgets_the_cdn() -> None:
+    text = "# Parts\n- CDN: CloudFlare\n" + fenced("Rolling Deployment", "npm run build")
+    assert [(fault.line, fault.rule) for fault in lint(text)] == [(6, "build-in-place"), (6, "frontend-unsaid")]
+    assert "frontend-unsaid" not in {fault.rule for fault in lint(fenced("Rolling Deployment", "npm run build"))}
+
+
 def test_a_document_is_read_as_commands_comments_and_prose() -> None:
     text = "# A\n## B\nprose\n```sh\n# why\n$ one  # not this\ntwo \\\n  three\n```\n$ four\n## C\n~~~\n```\n~~~\n"
     found = [(line.number, line.kind, line.text, line.heading) for line in lines(text)]
