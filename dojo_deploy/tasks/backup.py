@@ -114,7 +114,10 @@ def prune(context: Context, confirm: bool = False, inventory: str = "", json: bo
 
 @command("inventory", "kind", "install")
 def schedule(context: Context, kind: str = "systemd", install: bool = False, inventory: str = "") -> None:
-    """A backup at 02:00 UTC and a drill on Sundays, as systemd or cron want it; --install."""
+    """A nightly backup, as systemd or cron want it.
+
+    At 02:00 UTC, and a drill on Sundays; --install.
+    """
     from dojo_deploy.app import schedules
 
     with ended():

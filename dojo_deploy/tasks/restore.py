@@ -31,10 +31,10 @@ def restore(
     json: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Put a backup in the place of the live database, which is kept.
+    """Put a backup in the live database's place.
 
-    The newest proven one, if none is named. --confirm NAME does it; --dry-run shows what is given up;
-    --undo takes back what was live.
+    Which is kept. The newest proven one, if none is named. --confirm NAME does it; --dry-run shows what is given
+    up; --undo takes back what was live.
     """
     from dojo_deploy.app import restores
 
