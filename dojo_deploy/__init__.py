@@ -9,10 +9,12 @@ The package, from the bottom up (imports only ever point upwards in this list):
 
     errors  secrets  command  inventory  release  events      values
     plan  interfaces                                          what strategies make, and every seam
-    gates  steps/  transports/ processes/ balancers/ probes/ stores/ builds/    the verbs, and the families of adapters
+    migrations/  backups/  windows/  outbox                   what is known of the database, and of maintenance
+    gates  steps/  transports/ processes/ balancers/ probes/ stores/ databases/ notifiers/ builds/    verbs, adapters
     strategies/                                               values -> Plan, pure
     engine/  reporters/  prober/                              running plans, telling of them, measuring them
-    config  session  conduct  app                             YAML -> values, values -> connections, one run, the API
+    config  session                                           YAML -> values, values -> connections
+    runs/  app/                                               one run from wish to memory; the API, a file per noun
     tasks/  sandbox/                                          the command line, and a fleet to try it on
 """
 
@@ -23,16 +25,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dojo_deploy.app import abort, deploy, history, plan, releases, restart, resume, rollback, status
-    from dojo_deploy.conduct import Result, Wishes
     from dojo_deploy.config import load_inventory
     from dojo_deploy.inventory import Inventory
+    from dojo_deploy.runs.conduct import Result, Wishes
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Inventory": "dojo_deploy.inventory",
-    "Result": "dojo_deploy.conduct",
-    "Wishes": "dojo_deploy.wishes",
+    "Result": "dojo_deploy.runs.conduct",
+    "Wishes": "dojo_deploy.runs.wishes",
     "abort": "dojo_deploy.app",
     "deploy": "dojo_deploy.app",
     "history": "dojo_deploy.app",

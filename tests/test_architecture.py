@@ -121,7 +121,7 @@ def test_strategies_import_neither_engine_nor_adapter() -> None:
         if "." in name and name.startswith("dojo_deploy")
     }
 
-    assert not rooms & (FAMILIES | {"engine", "app", "session", "conduct"})
+    assert not rooms & (FAMILIES | {"engine", "app", "session", "runs"})
 
 
 def test_adapters_of_a_family_do_not_import_each_other() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from dojo_deploy.app.looks import due_in
 from dojo_deploy.app.plans import about, choose
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.begin import ReleaseOf
-from dojo_deploy.conduct import Result, conduct, go_on
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Strategy
-from dojo_deploy.which import built, earlier, present
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.begin import ReleaseOf
+from dojo_deploy.runs.conduct import Result, conduct, go_on
+from dojo_deploy.runs.which import built, earlier, present
+from dojo_deploy.runs.wishes import Wishes
 
 
 def deploy(

@@ -6,9 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from dojo_deploy import which
 from dojo_deploy.app.sites import Site, opening
-from dojo_deploy.begin import site_lanes
 from dojo_deploy.clock import utc
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.census import take_census
@@ -19,7 +17,9 @@ from dojo_deploy.engine.record import Record
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import CensusTaken
 from dojo_deploy.release import Known, Standby
-from dojo_deploy.reports import Report, report_of
+from dojo_deploy.runs import which
+from dojo_deploy.runs.begin import site_lanes
+from dojo_deploy.runs.reports import Report, report_of
 from dojo_deploy.session import OpenSession
 
 

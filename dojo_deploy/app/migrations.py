@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 
 from dojo_deploy.app import plans
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.begin import look_and_plan, site_lanes, start_looking
 from dojo_deploy.clock import SystemClock
-from dojo_deploy.conduct import Result, conduct
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.facts import ask
 from dojo_deploy.engine.trail import EventTrail
@@ -18,11 +16,13 @@ from dojo_deploy.inventory import Inventory
 from dojo_deploy.migrations import backfile
 from dojo_deploy.migrations.backfile import Reverse
 from dojo_deploy.plan import Plan
+from dojo_deploy.runs.begin import look_and_plan, site_lanes, start_looking
+from dojo_deploy.runs.conduct import Result, conduct
+from dojo_deploy.runs.which import present
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.migrated import History, history, states
 from dojo_deploy.strategies.migrating import Migrating
-from dojo_deploy.which import present
-from dojo_deploy.wishes import Wishes
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.begin import ReleaseOf, look_and_plan, site_lanes
 from dojo_deploy.config import load_strategy
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
@@ -15,8 +14,9 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Plan
-from dojo_deploy.which import built, earlier, present
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.begin import ReleaseOf, look_and_plan, site_lanes
+from dojo_deploy.runs.which import built, earlier, present
+from dojo_deploy.runs.wishes import Wishes
 
 
 def plan(

@@ -12,18 +12,18 @@ from dojo_deploy.app.sites import Site, complete
 from dojo_deploy.backups import catalogue, check, kept
 from dojo_deploy.backups.bring import given_up, name_of
 from dojo_deploy.backups.manifest import Manifest
-from dojo_deploy.begin import look_and_plan, site_lanes
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import Result, Wishes, conduct
 from dojo_deploy.database import Contents, Database
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.holder import Holder
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import BackupError, RefusedError
 from dojo_deploy.plan import Plan
+from dojo_deploy.runs.begin import look_and_plan, site_lanes
+from dojo_deploy.runs.conduct import Result, Wishes, conduct
+from dojo_deploy.runs.which import present
 from dojo_deploy.session import OpenSession
 from dojo_deploy.strategies.restore import Found, Names, Restore
-from dojo_deploy.which import present
 
 SAFE = "--set safety=off   restores without dumping it first; it is kept in any case"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dojo_deploy.config import find_inventory, load_inventory, sandbox_options
 from dojo_deploy.inventory import Inventory
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import OpenSession, opened, redactor
-from dojo_deploy.wishes import Wishes
 
 Site = OpenSession | Inventory | str | Path | None
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dojo_deploy.app.drafts import Wanted, drafted_from
 from dojo_deploy.app.pressure import Pressure, pressure
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.begin import look_and_plan, site_lanes
-from dojo_deploy.conduct import Result, conduct
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, DatabaseError, RefusedError
 from dojo_deploy.interfaces import Session, Strategy
 from dojo_deploy.migrations import fragments
 from dojo_deploy.plan import Plan
+from dojo_deploy.runs.begin import look_and_plan, site_lanes
+from dojo_deploy.runs.conduct import Result, conduct
+from dojo_deploy.runs.which import present
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.steps.concurrently import Patience, refuse_small, size, tuned
 from dojo_deploy.steps.tuning import leftovers
 from dojo_deploy.strategies.tuning import Ending, Indexing, Leak, Reindexing, Stored, Vacuuming
 from dojo_deploy.tuning import Index, Slow, Table, room_for
-from dojo_deploy.which import present
-from dojo_deploy.wishes import Wishes
 
 LEAST_DEAD, DEAD_PART = 1000, 0.1  # rows, and of all rows: what is worth a vacuum
 Change = Callable[[Session], Strategy | str]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from dojo_deploy import outbox
 from dojo_deploy.app.plans import choose
 from dojo_deploy.app.sites import Site, complete, opening
-from dojo_deploy.begin import look_and_plan, site_lanes
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import Result, Wishes, conduct, go_on
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.executors import threads
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, DojoError, RefusedError
 from dojo_deploy.plan import Plan
+from dojo_deploy.runs.begin import look_and_plan, site_lanes
+from dojo_deploy.runs.conduct import Result, Wishes, conduct, go_on
+from dojo_deploy.runs.which import present
 from dojo_deploy.session import OpenSession
 from dojo_deploy.strategies.maintenance import Maintenance
 from dojo_deploy.strategies.reopen import Reopen
-from dojo_deploy.which import present
 from dojo_deploy.windows import diary
 from dojo_deploy.windows.notice import announced, moment, not_yet
 from dojo_deploy.windows.window import CLOSED, OPENED, OVER, SCHEDULED, Window, new_id

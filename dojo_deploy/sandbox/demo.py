@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.interfaces import Subscriber
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 
 AT_LEAST = 5000  # requests measured per deployment
 RATE = 500.0  # requests per second

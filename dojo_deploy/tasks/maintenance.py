@@ -14,7 +14,7 @@ from dojo_deploy.tasks.runs import change
 
 if TYPE_CHECKING:
     from dojo_deploy.app.windows import View
-    from dojo_deploy.conduct import Result
+    from dojo_deploy.runs.conduct import Result
 
 
 @command("at", "lasts", "title", "text", "reason", "inventory", "set", "json", iterable=("set",))

@@ -76,7 +76,7 @@ def report(context: Context, run: str = "", out: str = "", inventory: str = "", 
     from pathlib import Path
 
     from dojo_deploy import app
-    from dojo_deploy.reports import write
+    from dojo_deploy.runs.reports import write
 
     with ended(json=json):
         found = app.report(inventory or None, run=run)

@@ -13,12 +13,12 @@ from dojo_deploy.tasks.apart import LetGo
 from dojo_deploy.tasks.flags import ended
 
 if TYPE_CHECKING:
-    from dojo_deploy.conduct import Result
     from dojo_deploy.events import Event
     from dojo_deploy.interfaces import Subscriber
     from dojo_deploy.reporters import Reporter
+    from dojo_deploy.runs.conduct import Result
+    from dojo_deploy.runs.wishes import Wishes
     from dojo_deploy.session import OpenSession
-    from dojo_deploy.wishes import Wishes
 
 PROBE_RATE = 400.0  # requests per second
 
@@ -62,8 +62,8 @@ def _told(
     run: Run, session: OpenSession, *, load: bool | None, json: bool, verbose: bool, let_go: LetGo | None
 ) -> Result:
     from dojo_deploy.reporters import choose
+    from dojo_deploy.runs.wishes import Wishes
     from dojo_deploy.session import redactor
-    from dojo_deploy.wishes import Wishes
 
     site = session.inventory
     reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
@@ -97,7 +97,7 @@ def _report(session: OpenSession, run: str, path: str) -> None:
 
     from dojo_deploy import app
     from dojo_deploy.errors import DojoError
-    from dojo_deploy.reports import write
+    from dojo_deploy.runs.reports import write
 
     try:
         write(app.report(session, run=run), Path(path))

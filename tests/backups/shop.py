@@ -13,11 +13,11 @@ from unittest import mock
 
 from dojo_deploy.app import backups, restores
 from dojo_deploy.balancers.none import NoBalancer
-from dojo_deploy.conduct import Result, Wishes
 from dojo_deploy.databases.postgres import Postgres
 from dojo_deploy.errors import BackupError
 from dojo_deploy.interfaces import Answer, Backend, Page, Reading, Session
 from dojo_deploy.plan import Target
+from dojo_deploy.runs.conduct import Result, Wishes
 from dojo_deploy.session import OpenSession
 from dojo_deploy.transports.local import LocalShell
 from tests.backups.bed import PASSWORD, ROLE, TABLES, Cluster

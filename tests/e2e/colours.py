@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.engine.ledger import Record, read_record
 from dojo_deploy.interfaces import Subscriber
 from dojo_deploy.inventory import BLUE, GREEN
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import opened
-from dojo_deploy.wishes import Wishes
 from tests.e2e.fleet import Fleet
 from tests.e2e.looking import Watched, pm2_names, told, watch
 

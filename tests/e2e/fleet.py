@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dojo_deploy import app, load_inventory
-from dojo_deploy.conduct import Result
 from dojo_deploy.events import CensusTaken, Event
 from dojo_deploy.inventory import Inventory
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 
 # The shipped patience is for people; a test waits for nothing that it does not test.
 QUICK = {"bake.first": "0s", "gate.every": "100ms", "gate.in_a_row": "2"}

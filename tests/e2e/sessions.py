@@ -19,7 +19,7 @@ from dojo_deploy import app
 from dojo_deploy.app import windows
 from dojo_deploy.errors import DojoError
 from dojo_deploy.events import Event
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.wishes import Wishes
 
 # Patience is for people: what is tested here is what happens between two events, not how long a gate is held.
 QUICK = {

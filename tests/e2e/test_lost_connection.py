@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.events import Event, GateRead, RunStarted, StepFinished, StepStarted, Warned
 from dojo_deploy.inventory import Inventory
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 from tests.e2e.crash import Ground
 from tests.e2e.fleet import Fleet
 from tests.e2e.relay import Relay, relayed

@@ -19,9 +19,9 @@ from dojo_deploy.clock import utc
 from dojo_deploy.command import Command
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.prober import Prober
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.sandbox import toolchain
 from dojo_deploy.session import opened
-from dojo_deploy.wishes import Wishes
 from tests.e2e.fleet import Fleet
 from tests.e2e.looking import serves, told, variant, watch
 from tests.e2e.sessions import Order, Session

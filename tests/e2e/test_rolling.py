@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.events import StageStarted
+from dojo_deploy.runs.conduct import Result
 from tests.e2e.fleet import Fleet
 from tests.e2e.looking import currents, serves, variant, watch
 

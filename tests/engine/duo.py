@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dojo_deploy.balancers.none import NoBalancer
-from dojo_deploy.conduct import Result
 from dojo_deploy.engine import ledger
 from dojo_deploy.errors import BalancerError, UnsettledError
 from dojo_deploy.interfaces import Answer, Backend, Reading, Session
 from dojo_deploy.plan import Gate, Target
 from dojo_deploy.release import Release, Standby
+from dojo_deploy.runs.conduct import Result
 from dojo_deploy.strategies import BlueGreen, Hook, Migrate, Retire, Rollback
 from tests.engine.rig import Fleet
 

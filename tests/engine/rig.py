@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from dojo_deploy.clock import SystemClock
-from dojo_deploy.conduct import Result, conduct, go_on
 from dojo_deploy.config import inventory_from_document
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.hoststate import Fence, fence
@@ -23,9 +22,10 @@ from dojo_deploy.events import Event
 from dojo_deploy.interfaces import Clock, Shell, Store
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.release import Known, Layout, Release
+from dojo_deploy.runs.conduct import Result, conduct, go_on
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import OpenSession
 from dojo_deploy.transports.local import LocalShell
-from dojo_deploy.wishes import Wishes
 from tests.engine.tiny import NEW, OLD, Tiny
 
 

@@ -209,7 +209,7 @@ def test_an_abort_that_is_killed_while_it_asks_the_hosts_is_no_run_to_go_on_with
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("dojo_deploy.conduct.recall", killed)
+        patch.setattr("dojo_deploy.runs.conduct.recall", killed)
         fleet.go_on(abort=True, reason="the wrong day")
     result = fleet.go_on()
     assert (result.verdict, result.exit_code) == ("aborted", 0)

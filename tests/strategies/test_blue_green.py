@@ -11,10 +11,10 @@ from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.inventory import Inventory, Process
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import HostSeen, Known, Observed, Release, Standby
+from dojo_deploy.runs.which import earlier
 from dojo_deploy.steps.connections import Connections
 from dojo_deploy.steps.hooks import OnController
 from dojo_deploy.strategies import BlueGreen, Hook, Migrate, Retire, Rollback, Rolling, Smoke, Workers
-from dojo_deploy.which import earlier
 from tests.sites import NEW, OLD, fleet, site
 
 BOTH = ("web1", "web2")

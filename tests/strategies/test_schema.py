@@ -40,7 +40,7 @@ def after(*newer: Migration, inventory: Inventory | None = None, known_by: str =
 
 
 def target(seen: Observed) -> Release:
-    from dojo_deploy.which import earlier
+    from dojo_deploy.runs.which import earlier
 
     return earlier(seen, OLD.id, ())
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.events import Event, OutputWritten, StepFinished, StepStarted, Warned
-from dojo_deploy.wishes import Wishes
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 from tests.e2e.fleet import Fleet
 
 OTHER = {"v1": "v2", "v2": "v1"}

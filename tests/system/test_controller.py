@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dojo_deploy import app
-from dojo_deploy.conduct import Result
 from dojo_deploy.errors import DojoError
+from dojo_deploy.runs.conduct import Result
 from tests.system.bed import WEB, Bed
 from tests.system.story import OTHER, Story, counting, deploying, within
 

@@ -16,11 +16,11 @@ from typing import Any
 from dojo_deploy import load_inventory
 from dojo_deploy.app import tuning
 from dojo_deploy.app.drafts import Wanted
-from dojo_deploy.conduct import Result
 from dojo_deploy.events import Event
 from dojo_deploy.inventory import Inventory
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.steps.concurrently import Patience
-from dojo_deploy.wishes import Wishes
 from tests.backups.bed import PASSWORD, Cluster
 from tests.sshd import Server, until
 

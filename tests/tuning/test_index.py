@@ -12,8 +12,8 @@ from dojo_deploy.app import tuning
 from dojo_deploy.app.drafts import Wanted
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.events import Event, OutputWritten
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.steps.concurrently import Patience
-from dojo_deploy.wishes import Wishes
 from tests.backups.bed import OWNER, PASSWORD, processes
 from tests.sshd import Server, until
 from tests.tuning.bed import ROLE, Shop, inventory

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dojo_deploy.clock import utc
-from dojo_deploy.conduct import Result
 from dojo_deploy.database import Backups, Contents, Server
 from dojo_deploy.errors import BackupError, BalancerError
 from dojo_deploy.interfaces import Answer, Page, Session
 from dojo_deploy.release import Release
+from dojo_deploy.runs.conduct import Result
 from dojo_deploy.strategies import Check, Maintenance, Reopen, Work
 from dojo_deploy.streams import Sink
 from dojo_deploy.windows import diary

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from dojo_deploy import which
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.release import HostSeen, Known, Observed
+from dojo_deploy.runs import which
 
 V0, V1 = Known("v0", passed="2026-01-01"), Known("v1", "c1aaaaaaa", "main", passed="2026-01-02")
 V2 = Known("v2")  # on some hosts only

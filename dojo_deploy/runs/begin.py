@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dojo_deploy
-from dojo_deploy.asking import answered
 from dojo_deploy.clock import utc
 from dojo_deploy.config import strategy_document
 from dojo_deploy.engine import ledger, lock
@@ -21,8 +20,9 @@ from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import Observed, Release
+from dojo_deploy.runs.asking import answered
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import OpenSession
-from dojo_deploy.wishes import Wishes
 
 ReleaseOf = Callable[[Observed], Release]
 

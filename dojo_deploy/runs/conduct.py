@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from dojo_deploy.begin import ReleaseOf, begin, give_back, site_lanes, take
 from dojo_deploy.config import inventory_from_document, strategy_from_document
 from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.executors import threads
@@ -18,9 +17,10 @@ from dojo_deploy.engine.remember import ABORTED
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.interfaces import Strategy
-from dojo_deploy.perform import Result, perform, run_of
+from dojo_deploy.runs.begin import ReleaseOf, begin, give_back, site_lanes, take
+from dojo_deploy.runs.perform import Result, perform, run_of
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import OpenSession, work_folder
-from dojo_deploy.wishes import Wishes
 
 __all__ = ["Result", "Wishes", "conduct", "go_on"]
 

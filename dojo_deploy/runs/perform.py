@@ -24,10 +24,10 @@ from dojo_deploy.events import CensusTaken, LoadMeasured, PlanMade, RunFinished,
 from dojo_deploy.plan import Plan
 from dojo_deploy.prober import Prober
 from dojo_deploy.release import Observed
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.session import BoundSession, OpenSession, work_folder
 from dojo_deploy.signals import stops
 from dojo_deploy.windows import overrun
-from dojo_deploy.wishes import Wishes
 
 EXIT_CODES = {
     **dict.fromkeys(("done", "partial", "aborted", "nothing to do"), 0),
