@@ -69,48 +69,14 @@ class Swap:
     kept_until: str = ""  # `new` is what an earlier swap kept so long
 
 
-class Database(Protocol):
-    """Runs the database's own programs on a host, over its kept connection.
-
-    Each call raises TransportError (LostError: how it ended is not known), or BackupError with what was said.
-    """
-
-    backups: Backups
-    pool: int  # connections that each process of the application may open
-
-    @property
-    def tuning(self) -> Tuning:
-        """What is seen of it and done to it while it serves."""
-
-    @property
-    def name(self) -> str: ...
-
-    def look(self, session: Session) -> Server:
-        """Also when there is no such database: then it has size 0 and no properties.
-
-        Raises RefusedError when the programs are not of the server's own major version.
-        """
+class Beside(Protocol):
+    """Databases beside the live one. Raises as `Database`."""
 
     def count(self, session: Session) -> Contents:
         """What the live database holds now."""
 
     def others(self, session: Session) -> Mapping[str, str]:
         """Every database of the server: name -> its comment, which says of ours what they are."""
-
-    def dump(self, session: Session, into: Sink) -> Contents:
-        """A whole dump, and what it holds, in the very same snapshot. Returns only when the dump said it was well."""
-
-    def globals(self, session: Session, server: Server) -> bytes:
-        """Roles and their memberships, without passwords where they may not be read."""
-
-    def read_through(self, session: Session, dump: BinaryIO) -> None:
-        """Reads a dump to its end, as a restore would. Raises DamagedError."""
-
-    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
-        """Restores into a new, marked database called `name`, and counts. Raises DamagedError for a bad dump."""
-
-    def drop_scratch(self, session: Session, name: str) -> None:
-        """Removes what `restore` or `bring_back` made, and nothing else. Repeatable."""
 
     def bring_back(self, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]) -> Contents:
         """As `restore`, but as it was: with its owners, grants, settings and locale, and with fresh statistics.
@@ -135,3 +101,45 @@ class Database(Protocol):
 
     def preview(self, verb: str, *names: str) -> tuple[str, ...]:
         """What `dump`, `bring_back`, `swap`, `swap_back`, `drop_scratch` would run, line by line."""
+
+
+class Database(Protocol):
+    """Runs the database's own programs on a host, over its kept connection.
+
+    Each call raises TransportError (LostError: how it ended is not known), or BackupError with what was said.
+    """
+
+    backups: Backups
+    pool: int  # connections that each process of the application may open
+
+    @property
+    def tuning(self) -> Tuning:
+        """What is seen of it and done to it while it serves."""
+
+    @property
+    def name(self) -> str: ...
+
+    def look(self, session: Session) -> Server:
+        """Also when there is no such database: then it has size 0 and no properties.
+
+        Raises RefusedError when the programs are not of the server's own major version.
+        """
+
+    def dump(self, session: Session, into: Sink) -> Contents:
+        """A whole dump, and what it holds, in the very same snapshot. Returns only when the dump said it was well."""
+
+    def globals(self, session: Session, server: Server) -> bytes:
+        """Roles and their memberships, without passwords where they may not be read."""
+
+    def read_through(self, session: Session, dump: BinaryIO) -> None:
+        """Reads a dump to its end, as a restore would. Raises DamagedError."""
+
+    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
+        """Restores into a new, marked database called `name`, and counts. Raises DamagedError for a bad dump."""
+
+    def drop_scratch(self, session: Session, name: str) -> None:
+        """Removes what `restore` or `bring_back` made, and nothing else. Repeatable."""
+
+    @property
+    def beside(self) -> Beside:
+        """What is done beside the live database, and in its place."""

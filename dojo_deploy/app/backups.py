@@ -88,7 +88,7 @@ def prune(inventory: Site = None, *, confirmed: bool = False) -> Pruned:
     with database_of(inventory) as (session, database):
         found = catalogue.read(session.store)
         leftovers = unfinished.left(session, is_over=_is_over)
-        others, now = database.others(session), session.clock.now()
+        others, now = database.beside.others(session), session.clock.now()
         known = kept.kept(others, database.name)
         due = tuple(one.name for one in known if one.is_due(utc(now)))
         lost = kept.forgotten(others, database.name, before=now - unfinished.STALE_SECONDS)
@@ -98,7 +98,7 @@ def prune(inventory: Site = None, *, confirmed: bool = False) -> Pruned:
             for name in (*(backup.id for backup in pruned.goes), *leftovers):
                 unfinished.remove(session, name)
             for name in due:
-                database.drop_kept(session, name)
+                database.beside.drop_kept(session, name)
             for name in lost:
                 database.drop_scratch(session, name)
         return pruned

@@ -78,7 +78,7 @@ def _chosen(
     chosen = plans.choose("restore", session.inventory, overrides=overrides)
     assert isinstance(chosen, Restore)
     migrate = chosen.migrate or getattr(plans.choose("rolling", session.inventory), "migrate", None)
-    others = database.others(session)
+    others = database.beside.others(session)
     found = _kept(database, others) if wanted.undo else _backup(session, database, wanted, others, chosen)
     now = session.clock.now()
     stamp = time.strftime(kept.STAMP, time.gmtime(now))
@@ -144,7 +144,7 @@ def _given_up(
     if database.name not in others:
         return ()
     try:
-        live = database.count(session)
+        live = database.beside.count(session)
     except BackupError as exc:
         if chosen.safety == "on":
             raise RefusedError(f"{database.name} cannot be read: {exc.message}", hint=SAFE) from exc

@@ -34,10 +34,10 @@ def bring(session: Session, database: Database, backup: Backup, name: str, *, sh
     database.drop_scratch(session, name)
     restored = partial(tell, "restored", total=manifest.dump.size)
     with stored(session, backup.id, catalogue.DUMP, manifest.dump, restored) as dump:
-        contents = database.bring_back(session, dump, name, manifest.properties)
+        contents = database.beside.bring_back(session, dump, name, manifest.properties)
     if wrong := differences(manifest, contents):
         raise DamagedError(f"what came back is not what had been there: {'; '.join(wrong)}")
-    database.approve(session, name)
+    database.beside.approve(session, name)
     return contents
 
 

@@ -26,11 +26,13 @@ def left(session: Session, *, is_over: IsOver) -> tuple[str, ...]:
     """Ids of what nobody goes on with: its maker is gone, or it began more than a day ago."""
     ids = dict.fromkeys(name.split("/")[1] for name in catalogue.read(session.store).leftovers)
     old = session.clock.now() - STALE_SECONDS
-    return tuple(each for each in ids if catalogue.began(each) < old or is_over(_maker(session, each)))
+    return tuple(each for each in ids if catalogue.began(each) < old or _is_over(session, each, is_over))
 
 
-def _maker(session: Session, backup: str) -> Mapping[str, Any]:
+def _is_over(session: Session, backup: str, is_over: IsOver) -> bool:
     found = session.store.get(catalogue.key(backup, catalogue.BEGUN))
+    if found is None:  # it is the first to be written: this is what a removal left
+        return True
     with suppress(ValueError):
-        return dict(json.loads(found.data)) if found else {}
-    return {}
+        return is_over(dict(json.loads(found.data)))
+    return False

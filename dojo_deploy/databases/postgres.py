@@ -82,6 +82,10 @@ class Postgres:
         return PostgresTuning(self.name, self.runs_on, self.data, self.leaked_after, who.run)
 
     @property
+    def beside(self) -> Postgres:
+        return self
+
+    @property
     def runs_on(self) -> str:
         """The host whose programs are used."""
         return self.host or self.via

@@ -35,7 +35,7 @@ class Save:
     release: str
 
     def preview(self) -> tuple[str, ...]:
-        return (*self.database.preview("dump"), f"into the store as {self.backup}")
+        return (*self.database.beside.preview("dump"), f"into the store as {self.backup}")
 
     def run(self, session: Session) -> None:
         found = catalogue.read(session.store).backups
@@ -72,7 +72,10 @@ class Bring:
     name: str
 
     def preview(self) -> tuple[str, ...]:
-        return (*self.database.preview("bring_back", self.name), "rows, constraints and indexes as in the manifest")
+        return (
+            *self.database.beside.preview("bring_back", self.name),
+            "rows, constraints and indexes as in the manifest",
+        )
 
     def run(self, session: Session) -> None:
         found = self.database.look(session).identity
@@ -93,7 +96,7 @@ class Drop:
     name: str
 
     def preview(self) -> tuple[str, ...]:
-        return self.database.preview("drop_scratch", self.name)
+        return self.database.beside.preview("drop_scratch", self.name)
 
     def run(self, session: Session) -> None:
         self.database.drop_scratch(session, self.name)
@@ -109,11 +112,11 @@ class Trade:
 
     def preview(self) -> tuple[str, ...]:
         names = self.swap.live, self.swap.new, self.swap.old
-        return self.database.preview("swap_back" if self.back else "swap", *names)
+        return self.database.beside.preview("swap_back" if self.back else "swap", *names)
 
     def run(self, session: Session) -> None:
         began = session.clock.monotonic()
-        (self.database.swap_back if self.back else self.database.swap)(session, self.swap)
+        (self.database.beside.swap_back if self.back else self.database.beside.swap)(session, self.swap)
         seconds = session.clock.monotonic() - began
         session.say(f"{self.swap.live} took no connections for at most {seconds:.1f} s")
 

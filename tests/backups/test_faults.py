@@ -96,10 +96,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.mark.soak
 def test_a_full_disk_on_the_databases_host_leaves_the_live_database_alone(small: Cluster, quick: Path) -> None:
-    shop = Shop.opened_for(quick / "full", small, "full")
+    shop = Shop.opened_for(quick / "filled", small, "filled")
     noise = "SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 60) WHERE n > 0"
     fill = f"CREATE TABLE noise AS SELECT n, ({noise}) AS text FROM generate_series(1, 20000) n"
-    small.psql(fill, database="full", user=ROLE)
+    small.psql(fill, database="filled", user=ROLE)
     shop.back_up()
     assert shop.drill().wrong == ()
     # No file may grow beyond it: what a server sees of a full disk, but for its log of changes, which has to go on.
@@ -113,8 +113,8 @@ def test_a_full_disk_on_the_databases_host_leaves_the_live_database_alone(small:
     assert "could not restore the dump" in proof.wrong[0]
     assert (ended.verdict, ended.exit_code) == ("rolled back", 20)
     assert "could not restore the dump" in ended.reason
-    assert mine(small, shop) == ["full"]
-    assert small.psql("SELECT count(*) FROM noise", database="full", user=ROLE) == "20000"
+    assert mine(small, shop) == ["filled"]
+    assert small.psql("SELECT count(*) FROM noise", database="filled", user=ROLE) == "20000"
     assert shop.serves
     assert not (shop.doors / "log").exists(), "users were disturbed"
     assert shop.begin(backup=proof.backup).verdict == "done"

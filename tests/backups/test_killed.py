@@ -93,7 +93,7 @@ def test_the_next_one_ends_clean(
             assert not [each.damage for each in found.backups if each.damage], after
             if verb == "create":
                 assert backups.verify(shop.site()).id == found.backups[0].id
-        assert not list((shop.base / "store").rglob(".unfinished/*")), after
+        assert not list((shop.base / "store").rglob(".unfinished/*dump*")), after
         assert mine(cluster, shop) == [shop.name], after
         assert cards(cluster, shop.name) == CARDS
         if not was_killed:
