@@ -13,7 +13,7 @@ from dojo_deploy.strategies import Migrate
 from tests.migrations.conftest import Project
 from tests.migrations.test_programs import DEPLOY, until
 
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 READER = "psql ${DATABASE_URL%%\\?*} -qc 'BEGIN; SELECT count(*) FROM cards; SELECT pg_sleep(30)'"
 ALTER = "psql -v ON_ERROR_STOP=1 ${DATABASE_URL%%\\?*} -c 'ALTER TABLE cards ADD rarity text'"
 
