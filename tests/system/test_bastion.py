@@ -53,7 +53,8 @@ def test_forty_five_hosts_behind_one_bastion_are_all_reached(bed: Bed) -> None:
     assert met[0] <= 2, f"the bastion was asked {met[0]} times for one connection"
 
 
-@pytest.mark.parametrize("strategy", ["rolling", pytest.param("blue-green", marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
 def test_a_bastion_that_loses_all_connections_within_a_step_is_gone_through_again(bed: Bed, strategy: str) -> None:
     before, fleet = bed.serving(), _fleet(bed, _behind(bed))
     bed.counted()
