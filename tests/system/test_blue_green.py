@@ -39,9 +39,16 @@ def test_a_host_cut_off_within_a_step_leaves_all_users_on_the_old_colour(bed: Be
 
     story = deploying(bed.fleet, OTHER[before], (begins(stage, "web2"), host.cut), strategy="blue-green", probe=50)
 
-    _stayed(bed, story, before, ("mixed", 30))
+    # With no session open ahead its job is never sent, and then it is known that nothing began there.
+    unsent = stage == "start" and "no connection" in story.result.reason
+    _stayed(bed, story, before, ("rolled back", 20) if unsent else ("mixed", 30))
     assert "web2" in story.result.reason + story.warnings
     host.plug_in()
+    if unsent:
+        # It could not be told that the run has ended: the next one does.
+        assert deploying(bed.fleet, OTHER[before], strategy="blue-green").ended == ("done", 0)
+        assert bed.troubles(OTHER[before]) == []
+        return
     assert app.abort(bed.fleet.inventory).verdict == "aborted"
     _alone(bed, before)
 
