@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from dojo_deploy.command import Command
@@ -198,7 +199,7 @@ class Plan:
             "seconds": {"at_least": at_least(self), "at_most": at_most(self)},
         }
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """sha256 of the plan's canonical JSON: a resume goes on only with the very same plan."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import statistics
 import time
 from collections.abc import Sequence
 
@@ -15,6 +14,8 @@ COMPARED = 7  # backups before the newest, for the median of their sizes
 
 def alarms(backups: Sequence[Backup], settings: Backups, *, now: float) -> tuple[str, ...]:
     """In words, worst first; none when all is well. `backups` newest first, `now` in seconds since 1970."""
+    from statistics import median  # and with it decimals and fractions, which no run should wait for
+
     sound = [backup for backup in backups if backup.manifest]
     found = [f"{backup.id} is damaged: {backup.damage}" for backup in backups if not backup.manifest]
     if not sound:
@@ -24,8 +25,8 @@ def alarms(backups: Sequence[Backup], settings: Backups, *, now: float) -> tuple
         found.insert(0, f"the newest backup is {age / HOUR:.0f} hours old, not {settings.stale_after / HOUR:.0f}")
     sizes = [backup.manifest.dump.size for backup in sound if backup.manifest]
     before = sizes[1 : COMPARED + 1]
-    if before and sizes[0] < settings.shrunk_below * (median := statistics.median(before)):
-        found.append(f"the newest backup has {sizes[0]:,} bytes, and those before it {median:,.0f}")
+    if before and sizes[0] < settings.shrunk_below * (middle := median(before)):
+        found.append(f"the newest backup has {sizes[0]:,} bytes, and those before it {middle:,.0f}")
     return (*found, *_unproven(sound, settings, now))
 
 

@@ -128,7 +128,7 @@ def _announce(
             refs=_refs(header),
         )
     )
-    trail.emit(PlanMade(plan=run.plan.as_dict(), hash=run.plan.hash))
+    trail.emit(PlanMade(plan=header.plan, hash=header.plan_hash))
     trail.sync()
 
 
