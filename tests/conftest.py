@@ -12,23 +12,48 @@ from dojo_deploy.inventory import Host
 from dojo_deploy.transports.shells import SshShell
 from tests.sshd import Server, any_server
 
-# Folders whose tests share servers that are started once per process.
-COSTLY = ("e2e", "migrations", "sandbox", "stores", "system")
+# Folders whose tests share servers that are started once per process; the longest first, for what begins last is
+# waited for.
+COSTLY = ("e2e", "system", "stores", "migrations", "sandbox")
+# Of e2e, what has a fleet of its own: half of the tests of one can run beside the other half.
+APART = {
+    "pair": ("/test_blue_green",),
+    "data": ("/test_maintenance", "/test_migrations", "/test_restore", "/test_schema"),
+}
 # Needs a privilege that a container may lack, and that no package gives.
 MAY_SKIP = "mount"
 
 
+def group_of(nodeid: str) -> str:
+    """Tests of one group share one process and its servers: those of a file, or of a costly folder."""
+    path = nodeid.split("::", 1)[0]
+    folder = path.split("/")[1]
+    if folder == "e2e":
+        return next((name for name, files in APART.items() if any(file in path for file in files)), folder)
+    return folder if folder in COSTLY else path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups as one piece each, the longest first."""
+    order = ("e2e", *APART, *COSTLY[1:])
+
+    def rank(item: pytest.Item) -> tuple[int, str]:
+        group = group_of(item.nodeid)
+        return order.index(group) if group in order else len(order), group
+
+    items.sort(key=rank)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Side by side, a file's tests share one process and its servers; so do all of a costly folder."""
+    """Side by side, the groups in their order."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByServers(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.split("::", 1)[0]
-            folder = path.split("/")[1]
-            return "pair" if "/test_blue_green" in path and folder == "e2e" else folder if folder in COSTLY else path
+            return group_of(nodeid)
 
+    config.option.loadscopereorder = False  # by their number of tests
     return ByServers(config, log)
 
 

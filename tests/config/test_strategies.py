@@ -12,7 +12,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import Gate
 from dojo_deploy.secrets import Secret
-from dojo_deploy.strategies import Restart, Rolling
+from dojo_deploy.strategies import KINDS, Restart, Rolling
 
 from .conftest import SMALL, Write
 from .families import CANARY, LISTENS, Canary, Listens, Smoke
@@ -74,9 +74,7 @@ def test_set_takes_values_as_yaml_does(small: Inventory) -> None:
 @pytest.mark.usefixtures("files")
 def test_an_unknown_strategy_lists_what_there_is(small: Inventory) -> None:
     assert refused("rollin", small) == 'strategy: no strategy "rollin"; did you mean rolling?'
-    assert "there is: blue-green, careful, maintenance, migrate, reopen, restart, retire, rollback, rolling" in refused(
-        "zzzzz", small
-    )
+    assert f"there is: {', '.join(sorted([*KINDS, 'careful']))}" in refused("zzzzz", small)
     assert 'no strategy "strategies/none.yml"' in refused("strategies/none.yml", small)
     assert "there is no module our_company" in refused("our_company:Canary", small)
     assert "has no class Canry; did you mean Canary?" in refused(CANARY.replace("Canary", "Canry"), small)
