@@ -17,6 +17,7 @@ from tests.sshd import Server, any_server
 COSTLY = ("e2e", "system", "stores", "migrations", "sandbox")
 # Of e2e, what has a fleet of its own: half of the tests of one can run beside the other half.
 APART = {
+    "lost": ("/test_crash", "/test_lock", "/test_lost_connection", "/test_signals"),
     "pair": ("/test_blue_green",),
     "data": ("/test_maintenance", "/test_migrations", "/test_restore", "/test_schema"),
 }
