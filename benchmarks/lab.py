@@ -21,6 +21,11 @@ class Run:
     cpu: float
 
 
+def _installed() -> dict[str, str]:
+    """As the peers run, compiled when they were installed; a checkout compiles itself on its first run."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @dataclass(frozen=True)
 class Lab:
     """The rig's folder: keys, artifact and the hosts' roots. `port`: 2200, or 2300 for the delayed ones."""
@@ -50,7 +55,7 @@ class Lab:
         log = self.folder / "dojo.log"
         with log.open("w") as out:
             started = time.monotonic()
-            process = subprocess.Popen(words, stdout=out, stderr=out, cwd=inventory.parent)
+            process = subprocess.Popen(words, stdout=out, stderr=out, cwd=inventory.parent, env=_installed())
             # wait4 gives this child's own peak; getrusage would give the highest of all children so far.
             _, status, used = os.wait4(process.pid, 0)
             seconds = time.monotonic() - started

@@ -55,6 +55,9 @@ class OpenSession:
 
     def warm(self, hosts: Iterable[str]) -> None:
         """Begins to connect, while other things are done; what goes wrong is said by who needs the host."""
+        # Loaded here: in the threads, what the caller loads meanwhile would make them wait for the interpreter.
+        import dojo_deploy.transports.ssh  # noqa: F401
+
         with self._lock:
             names = [host for host in hosts if host not in self._warmed]
             self._warmed.update(names)

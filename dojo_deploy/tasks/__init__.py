@@ -9,11 +9,20 @@ runbook      runbook.lint
 sandbox      sandbox.up, sandbox.status, sandbox.down
 """
 
+import sys
 from types import ModuleType
 
 from invoke import Collection
 
 from dojo_deploy.tasks import backup, changes, db, maintenance, reports, runbook, sandbox, tuning
+
+
+def keep_compiled() -> None:
+    """Undoes Invoke's own wish to write no bytecode: a checkout would be compiled anew by every command.
+
+    Who asked the interpreter itself for none (`-B`, `PYTHONDONTWRITEBYTECODE`) gets none.
+    """
+    sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 
 def _joined(first: ModuleType, second: ModuleType) -> Collection:
@@ -41,5 +50,6 @@ namespace = Collection(
     runbook=Collection.from_module(runbook),
     sandbox=Collection.from_module(sandbox),
 )
+keep_compiled()
 
-__all__ = ["namespace"]
+__all__ = ["keep_compiled", "namespace"]

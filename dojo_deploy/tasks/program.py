@@ -11,7 +11,7 @@ import sys
 from invoke import Exit, ParseError, Program
 
 import dojo_deploy
-from dojo_deploy.tasks import namespace
+from dojo_deploy.tasks import keep_compiled, namespace
 
 USAGE = 2
 HELP = """\
@@ -30,6 +30,10 @@ class Dojo(Program):
         """Without arguments, and for a bare --help."""
         print(HELP)
         self.list_tasks()
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        super().parse_core(argv)
+        keep_compiled()
 
     def parse_tasks(self) -> None:
         try:

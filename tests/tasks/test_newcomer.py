@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -119,6 +120,24 @@ def test_the_list_imports_nothing_heavy() -> None:
     )
 
     assert loaded.stdout == "\n"
+
+
+@pytest.mark.parametrize("flags", [["-B"], []], ids=["told to keep none", "as usual"])
+@pytest.mark.parametrize("program", ["dojo", "invoke"])
+def test_a_checkout_is_compiled_once_for_every_command_after_it(tmp_path: Path, program: str, flags: list[str]) -> None:
+    shutil.copytree(ROOT / "dojo_deploy", tmp_path / "dojo_deploy", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tasks.py", tmp_path)
+    code = {"dojo": "dojo_deploy.tasks.program", "invoke": "invoke.main"}[program]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", f"from {code} import program; program.run()", "runbook.lint", "no-such-file"],
+        cwd=tmp_path, env={**environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+
+    assert done.returncode == 2, done.stderr
+    compiled = {path.parent.parent.name for path in tmp_path.rglob("runbooks/__pycache__/*.pyc")}
+    assert compiled == (set() if flags else {"runbooks"})
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
