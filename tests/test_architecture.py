@@ -47,6 +47,7 @@ ALLOWED = {
     "strategies": VALUES | {"plan", "interfaces", "steps", "strategies"},
     **{family: VALUES | {"plan", "interfaces", "http1", "gates"} for family in FAMILIES},
     "runbooks": {"runbooks"},
+    "init": {"errors", "init"},
     "backups": VALUES | {"plan", "interfaces", "backups"},
     "builds": VALUES | {"plan", "interfaces", "builds"},
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},

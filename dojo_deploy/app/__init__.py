@@ -10,6 +10,7 @@ schedules     backups that are made by themselves
     windows       maintenance: the site closed, worked on, opened
     tuning        the database explained, indexed, vacuumed, its sessions ended, while it serves
     pressure      its connections, against what may be opened
+    repositories  the first files of one
     sites         from a name or a path to an open session
 
 Names are imported when they are asked for: connections begin while the engine is still being loaded.
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
     from dojo_deploy.app.looks import due, history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
+    from dojo_deploy.app.repositories import init
     from dojo_deploy.app.sites import Site, opening, read
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "history": "looks",
     "holder": "looks",
     "is_closed": "looks",
+    "init": "repositories",
     "opening": "sites",
     "plan": "plans",
     "read": "sites",
@@ -58,6 +61,7 @@ __all__ = [
     "due",
     "history",
     "holder",
+    "init",
     "is_closed",
     "opening",
     "plan",

@@ -10,6 +10,7 @@ wants       what an annotation asks of a value, and how to say that it is not so
     unbind      and back
 hosts       the `hosts:` section -> Host
 ports       the ports of a host's processes and slots; collisions
+references  what other sections say of hosts and groups
 inventories files -> Inventory
 strategies  files, the inventory's own settings and `--set` -> a strategy
 finding     what a person types -> a file

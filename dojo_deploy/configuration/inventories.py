@@ -12,6 +12,7 @@ from dojo_deploy.configuration.document import read
 from dojo_deploy.configuration.hosts import check_name, check_ssh, read_hosts
 from dojo_deploy.configuration.ports import Place, ports_of, refuse_collisions, slots_of
 from dojo_deploy.configuration.problems import Gathering, problem, quoted, suggestion
+from dojo_deploy.configuration.references import check_references
 from dojo_deploy.configuration.sandboxed import with_sandbox
 from dojo_deploy.configuration.tree import Node
 from dojo_deploy.errors import ConfigError
@@ -97,15 +98,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         _check_web(sections.web, groups, node)
         _check_colours(sections, groups, node)
     with gathering.part():
-        if app.build.on != "local" and app.build.on not in hosts:
-            message = f"no host {quoted(app.build.on)}; {suggestion(app.build.on, ['local', *hosts])}"
-            raise problem(node.at("app", "build", "on"), ("app", "build", "on"), message)
-    with gathering.part():
-        for key in ("host", "via"):
-            name = getattr(sections.database, key, "")
-            if name and name not in hosts:
-                message = f"no host {quoted(name)}; {suggestion(name, hosts)}"
-                raise problem(node.at("database", key), ("database", key), message)
+        check_references(app, sections.balancer, sections.database, hosts, groups, node)
     with gathering.part():
         hosts = _with_ports(hosts, places, sections)
     gathering.end()
@@ -183,7 +176,9 @@ def _check_web(web: str, groups: Mapping[str, tuple[str, ...]], node: Node) -> N
         key = ("web",) if "web" in node.entries else ("hosts", web)
         raise problem(node.at(*key), key, f"no group {web}, where releases go; {suggestion(web, groups)}")
     if not groups[web]:
-        raise problem(node.at("hosts", web), ("hosts", web), "is empty; releases go to the hosts of this group")
+        raise problem(
+            node.at("hosts", web), ("hosts", web), "is empty; releases go to the hosts of this group, like [web1, web2]"
+        )
 
 
 def _check_colours(sections: Sections, groups: Mapping[str, tuple[str, ...]], node: Node) -> None:

@@ -1,5 +1,6 @@
 """The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
 
+init         init
 changes      deploy, rollback, restart, retire, resume, abort
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
@@ -14,7 +15,7 @@ from types import ModuleType
 
 from invoke import Collection
 
-from dojo_deploy.tasks import backup, changes, db, maintenance, reports, runbook, sandbox, tuning
+from dojo_deploy.tasks import backup, changes, db, init, maintenance, reports, runbook, sandbox, tuning
 
 
 def keep_compiled() -> None:
@@ -34,6 +35,7 @@ def _joined(first: ModuleType, second: ModuleType) -> Collection:
 
 
 namespace = Collection(
+    init.init,
     changes.deploy,
     changes.rollback,
     changes.restart,
