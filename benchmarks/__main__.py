@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import backups
+from benchmarks import backups, rollback
 from benchmarks.chart import chart
 from benchmarks.lab import Lab
 
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=("peers", "delay", "scale", "backups"))
+    parser.add_argument("what", choices=("peers", "delay", "scale", "backups", "rollback"))
     parser.add_argument("--rig", type=Path, help="the rig's script; `rig.sh up` has been run")
     parser.add_argument("--rows", type=int, default=420_000, help="of the database that is backed up, in each half")
     parser.add_argument("--lab", type=Path, default=Path(os.environ.get("LAB", "/tmp/dojo-peers-lab")))
@@ -29,6 +29,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.what == "backups":
         backups.main(asked.rows)
+        return
+    if asked.what == "rollback":
+        rollback.main(asked.rounds)
         return
     if not asked.rig:
         parser.error("--rig is missing")
