@@ -18,6 +18,9 @@ KINDS: Mapping[str, str] = {
     "console": "dojo_deploy.reporters.console:Console",
     "plain": "dojo_deploy.reporters.plain:Plain",
     "jsonl": "dojo_deploy.reporters.jsonl:JsonLines",
+    "junit": "dojo_deploy.reporters.written:Junit",
+    "summary": "dojo_deploy.reporters.written:Summary",
+    "annotations": "dojo_deploy.reporters.annotations:Annotations",
 }
 
 
@@ -72,6 +75,35 @@ def choose(
     from dojo_deploy.reporters.plain import Plain
 
     return Plain(stream, redact=redact, verbose=verbose)
+
+
+def for_ci(
+    *, junit: str = "", summary: str = "", redact: Callable[[str], str] = str, environ: Mapping[str, str] = os.environ
+) -> tuple[Reporter, ...]:
+    """What a job is left with: the files that are asked for, and on GitHub a summary and annotations, unasked.
+
+    Raises ConfigError for a file that cannot be written.
+    """
+    from pathlib import Path
+
+    found: list[Reporter] = []
+    if junit or summary or environ.get("GITHUB_STEP_SUMMARY"):
+        from dojo_deploy.reporters.written import Junit, Summary
+
+        if junit:
+            found.append(Junit(Path(junit), flag="--junit", redact=redact))
+        if summary:
+            found.append(Summary(Path(summary), flag="--summary", redact=redact))
+        elif environ.get("GITHUB_STEP_SUMMARY"):
+            # One file for all the commands of a step.
+            file = Path(environ["GITHUB_STEP_SUMMARY"])
+            found.append(Summary(file, flag="$GITHUB_STEP_SUMMARY", append=True, redact=redact))
+    if environ.get("GITHUB_ACTIONS") == "true":
+        from dojo_deploy.reporters.annotations import Annotations
+
+        # Standard output may be JSON; the runner reads both.
+        found.append(Annotations(sys.stderr, redact=redact))
+    return tuple(found)
 
 
 def _ready(renderable: RenderableType) -> str:

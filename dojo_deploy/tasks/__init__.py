@@ -1,7 +1,8 @@
 """The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
 
 init         init
-changes      deploy, rollback, restart, retire, resume, abort
+changes      deploy, rollback, restart, retire
+unfinished   resume, abort
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
@@ -15,7 +16,7 @@ from types import ModuleType
 
 from invoke import Collection
 
-from dojo_deploy.tasks import backup, changes, db, init, maintenance, reports, runbook, sandbox, tuning
+from dojo_deploy.tasks import backup, changes, db, init, maintenance, reports, runbook, sandbox, tuning, unfinished
 
 
 def keep_compiled() -> None:
@@ -40,8 +41,8 @@ namespace = Collection(
     changes.rollback,
     changes.restart,
     changes.retire,
-    changes.resume,
-    changes.abort,
+    unfinished.resume,
+    unfinished.abort,
     reports.status,
     reports.releases,
     reports.history,

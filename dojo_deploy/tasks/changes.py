@@ -15,7 +15,7 @@ from dojo_deploy.tasks.runs import change
 
 @command(
     *("strategy", "inventory", "ref", "artifact", "limit", "allow_contract", "reason"),
-    *("dry_run", "set", "probe", "no_probe", "report", "json", "verbose"),
+    *("dry_run", "set", "probe", "no_probe", "report", "junit", "summary", "json", "verbose"),
     iterable=("set",),
 )
 def deploy(
@@ -32,6 +32,8 @@ def deploy(
     probe: bool = False,
     no_probe: bool = False,
     report: str = "",
+    junit: str = "",
+    summary: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -52,6 +54,8 @@ def deploy(
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
         report=report,
+        junit=junit,
+        summary=summary,
         json=json,
         verbose=verbose,
         meets=limit if artifact else None,
@@ -60,7 +64,7 @@ def deploy(
 
 @command(
     *("strategy", "inventory", "to", "limit", "allow_contract", "reason"),
-    *("dry_run", "set", "wait", "probe", "no_probe", "json", "verbose"),
+    *("dry_run", "set", "wait", "probe", "no_probe", "junit", "summary", "json", "verbose"),
     iterable=("set",),
 )
 def rollback(
@@ -76,6 +80,8 @@ def rollback(
     wait: bool = False,
     probe: bool = False,
     no_probe: bool = False,
+    junit: str = "",
+    summary: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -99,6 +105,8 @@ def rollback(
             inventory,
             load=load,
             meets=limit,
+            junit=junit,
+            summary=summary,
             json=json,
             verbose=verbose,
             # A look at every server of the embedded fleet takes as long as the switch itself.
@@ -109,7 +117,10 @@ def rollback(
     work(None) if wait else apart(work)
 
 
-@command("inventory", "limit", "dry_run", "set", "probe", "no_probe", "json", "verbose", iterable=("set",))
+@command(
+    *("inventory", "limit", "dry_run", "set", "probe", "no_probe", "junit", "summary", "json", "verbose"),
+    iterable=("set",),
+)
 def restart(
     context: Context,
     inventory: str = "",
@@ -118,6 +129,8 @@ def restart(
     set: Any = None,
     probe: bool = False,
     no_probe: bool = False,
+    junit: str = "",
+    summary: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -133,17 +146,21 @@ def restart(
         inventory,
         load=measured(probe=probe, no_probe=no_probe),
         meets=limit,
+        junit=junit,
+        summary=summary,
         json=json,
         verbose=verbose,
     )
 
 
-@command("now", "inventory", "dry_run", "json", "verbose")
+@command("now", "inventory", "dry_run", "junit", "summary", "json", "verbose")
 def retire(
     context: Context,
     now: bool = False,
     inventory: str = "",
     dry_run: bool = False,
+    junit: str = "",
+    summary: str = "",
     json: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -163,35 +180,11 @@ def retire(
             print(json_.dumps(nothing) if json else reason)
         return
     change(
-        lambda site, wishes: app.retire(site, now=now, wishes=wishes), inventory, load=False, json=json, verbose=verbose
-    )
-
-
-@command("inventory", "json", "verbose")
-def resume(context: Context, inventory: str = "", json: bool = False, verbose: bool = False) -> None:
-    """Go on with the run that never ended.
-
-    From this machine or any other: it needs the store and the hosts, nothing else.
-    """
-    from dojo_deploy import app
-
-    change(lambda site, wishes: app.resume(site, wishes=wishes), inventory, load=False, json=json, verbose=verbose)
-
-
-@command("inventory", "reason", "json", "verbose")
-def abort(context: Context, inventory: str = "", reason: str = "", json: bool = False, verbose: bool = False) -> None:
-    """Undo the run that never ended.
-
-    From this machine or any other: it needs the store and the hosts, nothing else.
-    """
-    from dataclasses import replace
-
-    from dojo_deploy import app
-
-    change(
-        lambda site, wishes: app.abort(site, wishes=replace(wishes, reason=reason)),
+        lambda site, wishes: app.retire(site, now=now, wishes=wishes),
         inventory,
         load=False,
+        junit=junit,
+        summary=summary,
         json=json,
         verbose=verbose,
     )

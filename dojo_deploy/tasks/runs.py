@@ -11,6 +11,7 @@ from invoke import Exit
 
 from dojo_deploy.tasks.apart import LetGo
 from dojo_deploy.tasks.flags import ended
+from dojo_deploy.tasks.outputs import Outputs
 
 if TYPE_CHECKING:
     from dojo_deploy.events import Event
@@ -31,6 +32,8 @@ def change(
     *,
     load: bool | None,
     report: str = "",
+    junit: str = "",
+    summary: str = "",
     json: bool,
     verbose: bool,
     meets: str | None = "",
@@ -43,14 +46,20 @@ def change(
     """
     from dojo_deploy.app import opening
 
-    with ended(json=json), opening(inventory, bring_up=bring_up) as session:
+    with (
+        ended(json=json),
+        Outputs(junit=junit, summary=summary) as outputs,
+        opening(inventory, bring_up=bring_up) as session,
+    ):
         site = session.inventory
+        outputs.begin(session)
         if meets is not None:
             # Connections are made while the rest of the program is loaded.
             session.warm(host.name for host in site.select(meets))
-        result = _told(run, session, load=load, json=json, verbose=verbose, let_go=let_go)
+        result = _told(run, session, outputs, load=load, json=json, verbose=verbose, let_go=let_go)
         if not result.run:
             said = result.reason or "nothing is open: no run to resume or to abort"
+            outputs.end(result.verdict, result.exit_code, said)
             print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)
         elif report:
             _report(session, result.run, report)
@@ -59,7 +68,14 @@ def change(
 
 
 def _told(
-    run: Run, session: OpenSession, *, load: bool | None, json: bool, verbose: bool, let_go: LetGo | None
+    run: Run,
+    session: OpenSession,
+    outputs: Outputs,
+    *,
+    load: bool | None,
+    json: bool,
+    verbose: bool,
+    let_go: LetGo | None,
 ) -> Result:
     from dojo_deploy.reporters import choose
     from dojo_deploy.runs.wishes import Wishes
@@ -68,14 +84,14 @@ def _told(
     site = session.inventory
     reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
     rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
-    leaving = (_leaving(reporter, let_go, json=json),) if let_go else ()
+    leaving = (_leaving(reporter, outputs, let_go, json=json),) if let_go else ()
     try:
-        return run(session, Wishes(subscribers=(reporter, *leaving), probe_rate=rate, restore=reporter.close))
+        return run(session, Wishes(subscribers=(reporter, outputs, *leaving), probe_rate=rate, restore=reporter.close))
     finally:
         reporter.close()
 
 
-def _leaving(reporter: Reporter, let_go: LetGo, *, json: bool) -> Subscriber:
+def _leaving(reporter: Reporter, outputs: Outputs, let_go: LetGo, *, json: bool) -> Subscriber:
     """Ends the command when users are served: what is left goes on in this process, and says nothing more."""
     from dojo_deploy.events import UsersServed
 
@@ -86,6 +102,8 @@ def _leaving(reporter: Reporter, let_go: LetGo, *, json: bool) -> Subscriber:
                 print(json_.dumps({"verdict": "served", "left": event.left, "exit_code": 0}))
             else:
                 print("this goes on by itself: `invoke status` tells whether it is on, `invoke history` how it ended")
+            outputs.end("served", 0, f"still to come: {', '.join(event.left)}")
+            outputs.close()
             let_go()
 
     return leave
