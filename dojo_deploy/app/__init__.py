@@ -11,6 +11,7 @@ schedules     backups that are made by themselves
     tuning        the database explained, indexed, vacuumed, its sessions ended, while it serves
     pressure      its connections, against what may be opened
     repositories  the first files of one
+    descriptions  what is configured, resolved; what could be
     sites         from a name or a path to an open session
 
 Names are imported when they are asked for: connections begin while the engine is still being loaded.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
+    from dojo_deploy.app.descriptions import graph, resolved, resolved_host, strategies
     from dojo_deploy.app.looks import due, history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
     from dojo_deploy.app.repositories import init
@@ -35,6 +37,7 @@ _HOMES = {
     "choose": "plans",
     "deploy": "changes",
     "due": "looks",
+    "graph": "descriptions",
     "history": "looks",
     "holder": "looks",
     "is_closed": "looks",
@@ -45,11 +48,14 @@ _HOMES = {
     "record": "looks",
     "releases": "looks",
     "report": "looks",
+    "resolved": "descriptions",
+    "resolved_host": "descriptions",
     "restart": "changes",
     "resume": "changes",
     "retire": "changes",
     "rollback": "changes",
     "status": "looks",
+    "strategies": "descriptions",
 }
 
 __all__ = [
@@ -59,6 +65,7 @@ __all__ = [
     "choose",
     "deploy",
     "due",
+    "graph",
     "history",
     "holder",
     "init",
@@ -69,11 +76,14 @@ __all__ = [
     "record",
     "releases",
     "report",
+    "resolved",
+    "resolved_host",
     "restart",
     "resume",
     "retire",
     "rollback",
     "status",
+    "strategies",
 ]
 
 

@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dojo_deploy.configuration.problems import quoted, suggestion
 from dojo_deploy.errors import ConfigError
 
 INVENTORIES = Path("inventories")
+DEFAULT = INVENTORIES / "default"  # holds the name of the one that is meant where none is named
 SUFFIXES = (".yml", ".yaml", ".json")
 
 
 def find_inventory(name: str | None = None) -> Path:
     """The inventory file that `name` means: a path, or `production` for `inventories/production.yml`.
 
-    Without a name: $DOJO_INVENTORY, `inventories/sandbox.yml`, or the only inventory there is. Raises ConfigError
-    that lists what there is.
+    Without a name: $DOJO_INVENTORY, the name that `inventories/default` holds, `inventories/sandbox.yml`, or the only
+    inventory there is; a file that others extend and that names no hosts is none. Raises ConfigError that lists what
+    there is.
     """
-    wanted = name or os.environ.get("DOJO_INVENTORY", "")
-    if wanted:
-        found = find_file(wanted, [INVENTORIES])
-        if found is None:
-            source = "" if name else " (from $DOJO_INVENTORY)"
-            raise ConfigError(f"no inventory {quoted(wanted)}{source}; {suggestion(wanted, stems([INVENTORIES]))}")
-        return found
-    known = stems([INVENTORIES])
+    named = (
+        (name, ""),
+        (os.environ.get("DOJO_INVENTORY"), " (from $DOJO_INVENTORY)"),
+        (_default(), f" (from {DEFAULT})"),
+    )
+    known = inventories()
+    for wanted, source in named:
+        if wanted:
+            found = find_file(wanted, [INVENTORIES])
+            if found is None:
+                raise ConfigError(f"no inventory {quoted(wanted)}{source}; {suggestion(wanted, known)}")
+            return found
     chosen = "sandbox" if "sandbox" in known else known[0] if len(known) == 1 else ""
     found = find_file(chosen, [INVENTORIES]) if chosen else None
     if found is None:
         there = f"one of: {', '.join(known)}" if known else f"there is none in {INVENTORIES}/"
-        raise ConfigError(f"which inventory? {there}", hint="-i NAME, or export DOJO_INVENTORY=NAME")
+        choose = f"-i NAME, or export DOJO_INVENTORY=NAME; for everybody: echo {known[0]} > {DEFAULT}" if known else ""
+        raise ConfigError(f"which inventory? {there}", hint=choose or "dojo init writes the first one")
     return found
+
+
+def inventories() -> list[str]:
+    """Names of those below the current folder."""
+    texts = {path: path.read_text("utf-8", "replace") for path in _files(INVENTORIES)}
+    bases = {
+        hit[1] for text in texts.values() for hit in re.finditer(r"^extends:\s*['\"]?([^'\"\s#]+)", text, re.MULTILINE)
+    }
+    has_hosts = re.compile(r"^\s*['\"]?hosts['\"]?\s*:", re.MULTILINE)
+    return sorted({path.stem for path, text in texts.items() if path.name not in bases or has_hosts.search(text)})
+
+
+def _default() -> str:
+    return DEFAULT.read_text("utf-8", "replace").strip() if DEFAULT.is_file() else ""
 
 
 def find_file(name: str, folders: Sequence[Path]) -> Path | None:
@@ -47,8 +69,9 @@ def find_file(name: str, folders: Sequence[Path]) -> Path | None:
 
 def stems(folders: Sequence[Path]) -> list[str]:
     """Names that files in these folders go by."""
-    return sorted({path.stem for folder in folders if folder.is_dir() for path in folder.iterdir() if _is_ours(path)})
+    return sorted({path.stem for folder in folders for path in _files(folder)})
 
 
-def _is_ours(path: Path) -> bool:
-    return path.suffix in SUFFIXES and path.is_file()
+def _files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())

@@ -58,7 +58,9 @@ def is_outside(name: str) -> bool:
 def name_of(family: str, cls: type[Any]) -> str:
     """The name that resolves to `cls`: its kind, or `module:Class`."""
     text = f"{cls.__module__}:{cls.__qualname__}"
-    return next((kind for kind, target in kinds_of(family).items() if target == text), text)
+    # A kind that is a folder of files names its class where it is found, not where it is written.
+    named = (kind for kind, target in kinds_of(family).items() if target.endswith(f":{cls.__qualname__}"))
+    return next((kind for kind in named if _imported(kinds_of(family)[kind]) is cls), text)
 
 
 def _imported(target: str) -> type[Any]:

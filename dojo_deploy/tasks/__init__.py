@@ -3,6 +3,7 @@
 init         init
 changes      deploy, rollback, restart, retire
 unfinished   resume, abort
+inventories  inventory, strategies
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
@@ -16,7 +17,19 @@ from types import ModuleType
 
 from invoke import Collection
 
-from dojo_deploy.tasks import backup, changes, db, init, maintenance, reports, runbook, sandbox, tuning, unfinished
+from dojo_deploy.tasks import (
+    backup,
+    changes,
+    db,
+    init,
+    inventories,
+    maintenance,
+    reports,
+    runbook,
+    sandbox,
+    tuning,
+    unfinished,
+)
 
 
 def keep_compiled() -> None:
@@ -43,6 +56,8 @@ namespace = Collection(
     changes.retire,
     unfinished.resume,
     unfinished.abort,
+    inventories.inventory,
+    inventories.strategies,
     reports.status,
     reports.releases,
     reports.history,

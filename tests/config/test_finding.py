@@ -48,3 +48,25 @@ def test_what_is_not_there_is_answered_with_what_is(folder: Path, monkeypatch: p
     monkeypatch.setenv("DOJO_INVENTORY", "nowhere/x.yml")
     with pytest.raises(ConfigError, match=r"\(from \$DOJO_INVENTORY\); there is: production"):
         find_inventory()
+
+
+def test_another_default_than_the_sandbox_is_named_for_everybody(folder: Path) -> None:
+    for name in ("sandbox.yml", "production.yml", "staging.yml"):
+        (folder / name).touch()
+    (folder / "default").write_text("production\n")
+    assert find_inventory() == Path("inventories/production.yml")
+    assert find_inventory("sandbox") == Path("inventories/sandbox.yml")
+    (folder / "default").write_text("prodution\n")
+    with pytest.raises(
+        ConfigError, match=r'no inventory "prodution" \(from inventories/default\); did you mean production\?'
+    ):
+        find_inventory()
+
+
+def test_what_others_extend_is_no_inventory_unless_it_has_hosts(folder: Path) -> None:
+    (folder / "common.yml").write_text("app: {name: shop}\n")
+    (folder / "production.yml").write_text("extends: common.yml\nhosts: {web: [web1]}\n")
+    assert find_inventory() == Path("inventories/production.yml")
+    (folder / "canary.yml").write_text("extends: production.yml\n")
+    with pytest.raises(ConfigError, match=r"one of: canary, production\n.*echo canary > inventories/default"):
+        find_inventory()

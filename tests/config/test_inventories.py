@@ -103,6 +103,10 @@ def test_extends_names_the_file_that_is_wrong(write: Write) -> None:
         (None, "production.yml:1: extends: "),
         ("app: {name: x, rot: /srv}\n", "common.yml:1: app.rot: unknown key; did you mean root?"),
         ("extends: more.yml\n", "common.yml:1: extends: is one level deep"),
+        ("extends: production.yml\n", "common.yml:1: extends: is one level deep"),
+        (SMALL.replace("port: 3000", "port: x"), "common.yml:4: app.processes.web.port: wants a whole number"),
+        (f"# \n\n{SMALL}web: wbe\n", "common.yml:9: web: no group wbe, where releases go; did you mean web?"),
+        (f"{SMALL}balancer: {{kind: nginx, hosts: lb}}\n", 'common.yml:7: balancer.hosts: no group "lb", where the'),
         ("a: b: c\n", "common.yml:1: a second"),
     ]:
         if text:
@@ -110,6 +114,9 @@ def test_extends_names_the_file_that_is_wrong(write: Write) -> None:
         with pytest.raises(ConfigError) as caught:
             load_inventory(path)
         assert said in str(caught.value)
+    path.write_text("\nextends: production.yml\n")
+    with pytest.raises(ConfigError, match=r"production\.yml:2: extends: is one level deep"):
+        load_inventory(path)
 
 
 @pytest.mark.parametrize(

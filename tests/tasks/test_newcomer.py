@@ -26,7 +26,7 @@ QUICK = 0.4  # seconds, for `--list`
         ("--nope", "no flag '--nope'; there is none\n  → dojo --list\n"),
         ("deploy --probe --no-probe", "--probe and --no-probe: one of them\n"),
         ("deploy --set bake", "--set bake: wants key=value, such as bake.first=3s\n"),
-        ("deploy", "which inventory? there is none in inventories/\n  → -i NAME, or export DOJO_INVENTORY=NAME\n"),
+        ("deploy", "which inventory? there is none in inventories/\n  → dojo init writes the first one\n"),
         ("sandbox.up -i nowhere", 'no inventory "nowhere"; there is none\n'),
     ],
 )
