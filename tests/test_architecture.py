@@ -53,6 +53,8 @@ ALLOWED = {
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},
     "reporters": {"events", "secrets", "errors", "reporters"},
     "prober": {"events", "errors", "clock", "prober"},
+    # Suites for others: above all that they hold to something, and below nothing.
+    "testing": VALUES | {"plan", "interfaces", "config", "transports", "balancers", "processes", "testing"},
 }
 # The sandbox is no adapter: it plays the far side, and may ask its own servers in their own language.
 FOREIGN = {
@@ -63,6 +65,7 @@ FOREIGN = {
     "rich": {"reporters"},
     "asyncssh": {"sandbox"},
     "yaml": {"configuration"},
+    "pytest": {"testing"},
 }
 
 

@@ -13,6 +13,7 @@ from dojo_deploy.plan import Plan, Step
 from dojo_deploy.release import Known, Platform, Release
 from dojo_deploy.steps.rollout import split
 from dojo_deploy.strategies import Bake, Hook, Migrate, Rolling
+from dojo_deploy.testing.strategies import leaves_somebody_to_serve
 from tests.sites import NEW, OLD, fleet, site
 
 BARE = Release("")
@@ -280,12 +281,7 @@ def test_no_plan_empties_the_balancer_repeats_a_once_step_or_forgets_what_it_saw
     )
     plan = Rolling(batches=tuple(batches), migrate=Migrate("migrate")).plan(inventory, NEW, seen)
 
-    serving = {name for name, found in seen.hosts.items() if not found.drained}
-    for stage in plan.stages:
-        out = {lane.host for lane in stage.lanes if any(step.name == "drain" for step in lane.steps)}
-        assert not out or serving - out
-        serving |= {lane.host for lane in stage.lanes if any(step.name == "restore" for step in lane.steps)}
-    assert serving == set(seen.hosts)
+    assert leaves_somebody_to_serve(plan, seen) == set(seen.hosts)
     assert [step.name for _, _, _, step in plan.steps() if step.once] == ["migrate"]
     switched = [lane.host for _, _, lane, step in plan.steps() if step.name == "switch"]
     assert sorted(switched) == sorted(seen.hosts)
