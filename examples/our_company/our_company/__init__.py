@@ -1,0 +1,1 @@
+"""What our company adds to dojo-deploy. Files name it as `our_company.deploys:Canary`."""
