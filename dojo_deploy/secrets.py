@@ -71,9 +71,14 @@ class Redactor:
     """Replaces every known secret value, in all the spellings it could leak in, by `***`."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._spellings: list[str] = []
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Masks these too, from now on."""
         # Shorter than four characters would mask half of every log, and protects nothing.
         spellings = {form for value in values if len(value) >= 4 for form in _spellings(value)}
-        self._spellings = sorted(spellings, key=len, reverse=True)
+        self._spellings = sorted({*self._spellings, *spellings}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for spelling in self._spellings:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dojo_deploy.clock import SystemClock
+from dojo_deploy.confidential import confidential
 from dojo_deploy.errors import DojoError, TransportError
 from dojo_deploy.interfaces import Clock, Shell, Store
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.plan import CONTROLLER
-from dojo_deploy.secrets import Redactor, Secret
+from dojo_deploy.secrets import Redactor
 from dojo_deploy.transports.local import LocalShell
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class OpenSession:
         self._warmed: set[str] = set()
         self._store: Store | None = None
         self._gateways: Gateways | None = None
+        self._redact: Redactor | None = None
         self._closed = False
 
     @property
@@ -44,6 +46,17 @@ class OpenSession:
             if self._store is None:
                 self._store = self.inventory.store.open(self)
             return self._store
+
+    @property
+    def redact(self) -> Redactor:
+        """Knows every secret of every inventory that this session turned to.
+
+        Raises ConfigError for one that cannot be read.
+        """
+        with self._guard("secrets of the session"):
+            if self._redact is None:
+                self._redact = Redactor(confidential(self.inventory))
+            return self._redact
 
     def shell(self, host: str) -> Shell:
         with self._lock:
@@ -69,6 +82,7 @@ class OpenSession:
 
     def turn_to(self, inventory: Inventory) -> None:
         """Goes on with another inventory of the same site: hosts that it describes otherwise are connected to anew."""
+        self.redact.learn(confidential(inventory))
         with self._lock:
             for name in [*self._shells]:
                 if name != CONTROLLER and self.inventory.hosts.get(name) != inventory.hosts.get(name):
@@ -148,33 +162,6 @@ def opened(inventory: Inventory, *, clock: Clock | None = None) -> Iterator[Open
         yield session
     finally:
         session.close()
-
-
-def redactor(inventory: Inventory) -> Redactor:
-    """Knows every secret value that the inventory refers to. Raises ConfigError for one that cannot be read."""
-    from dojo_deploy.steps.releases import parse_env
-
-    secrets = set(_secrets(inventory))
-    values = {secret.reveal() for secret in secrets}
-    if inventory.app.env_file:
-        values |= set(parse_env(inventory.app.env_file.reveal()).values())
-    return Redactor(values)
-
-
-def _secrets(value: object) -> Iterator[Secret]:
-    from dataclasses import fields, is_dataclass
-
-    if isinstance(value, Secret):
-        yield value
-    elif is_dataclass(value) and not isinstance(value, type):
-        for item in fields(value):
-            yield from _secrets(getattr(value, item.name))
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from _secrets(part)
-    elif hasattr(value, "values"):
-        for part in value.values():
-            yield from _secrets(part)
 
 
 def work_folder(inventory: Inventory) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dojo_deploy.config import find_inventory, load_inventory, sandbox_options
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.runs.wishes import Wishes
-from dojo_deploy.session import OpenSession, opened, redactor
+from dojo_deploy.session import OpenSession, opened
 
 Site = OpenSession | Inventory | str | Path | None
 
@@ -46,4 +46,4 @@ def read(inventory: Site, *, bring_up: bool = False) -> Inventory:
 
 def complete(session: OpenSession, wishes: Wishes | None, limit: str = "") -> Wishes:
     """What was asked of a run, with its limit, and with what must not be shown."""
-    return replace(wishes or Wishes(), limit=limit, redact=redactor(session.inventory))
+    return replace(wishes or Wishes(), limit=limit, redact=session.redact)

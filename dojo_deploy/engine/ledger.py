@@ -36,6 +36,8 @@ __all__ = [
     "write_artifact", "write_header",
 ]  # fmt: skip
 
+SHOWN = ("plan", "by", "options")  # of a header: words for people; by the rest a run goes on, unchanged
+NAMES = ("step", "host", "phase", "verdict", "at")  # of a note: by these too
 FINISHED = "finished"  # the kind of a run's last note, with its verdict
 PRUNED = "pruned.json"
 REMEMBERED = 1000
@@ -77,7 +79,8 @@ class Notes:
 
     def note(self, run: str, kind: str, data: Mapping[str, object]) -> None:
         """Durable before it returns. Raises FencedError, StoreError."""
-        body = redacted({**data, "kind": kind, "generation": self.generation}, self.redact)
+        said = {key: value if key in NAMES else redacted(value, self.redact) for key, value in data.items()}
+        body = {**said, "kind": kind, "generation": self.generation}
         while True:
             number = self._number(run)
             try:
@@ -104,7 +107,7 @@ def new_run_id(seconds: float) -> str:
 
 def write_header(store: Store, header: Header, redact: Redactor | None = None) -> None:
     """Raises ConflictError for a run id that exists."""
-    body = redacted({item.name: getattr(header, item.name) for item in fields(header)}, redact or Redactor())
+    body = {name: redacted(value, (redact or str) if name in SHOWN else str) for name, value in vars(header).items()}
     store.put(f"runs/{header.run}/header.json", json.dumps(body).encode(), absent=True)
 
 

@@ -79,10 +79,9 @@ def _told(
 ) -> Result:
     from dojo_deploy.reporters import choose
     from dojo_deploy.runs.wishes import Wishes
-    from dojo_deploy.session import redactor
 
     site = session.inventory
-    reporter = choose(sys.stdout, json=json, verbose=verbose, redact=redactor(site))
+    reporter = choose(sys.stdout, json=json, verbose=verbose, redact=session.redact)
     rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
     leaving = (_leaving(reporter, outputs, let_go, json=json),) if let_go else ()
     try:

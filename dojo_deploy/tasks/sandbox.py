@@ -60,9 +60,9 @@ def demo(context: Context, inventory: str = "", verbose: bool = False) -> None:
     import sys
 
     from dojo_deploy import app
+    from dojo_deploy.confidential import redactor
     from dojo_deploy.reporters import choose
     from dojo_deploy.sandbox.demo import play
-    from dojo_deploy.session import redactor
 
     with ended():
         path, _ = _named(inventory)

@@ -12,12 +12,13 @@ from typing import Any
 
 from dojo_deploy import app
 from dojo_deploy.command import Command
+from dojo_deploy.confidential import redactor
 from dojo_deploy.events import Event, Warned
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.reporters.plain import Plain
 from dojo_deploy.runs.conduct import Result
 from dojo_deploy.runs.wishes import Wishes
-from dojo_deploy.session import opened, redactor
+from dojo_deploy.session import opened
 from tests.e2e.fleet import QUICK, Fleet
 
 

@@ -68,6 +68,21 @@ def test_a_header_comes_back_with_its_observed_and_its_release(store: Store) -> 
     assert replace(got, inventory=HEADER.inventory, observed=HEADER.observed, release=HEADER.release) == HEADER
 
 
+def test_what_a_run_goes_on_by_comes_back_as_it_was_whatever_a_secret_is_called(store: Store) -> None:
+    redact = Redactor(["shop", "web1", "rolling", "main", "secrets/x", "hunter22", "batch 1/drain"])
+    ledger.write_header(store, replace(HEADER, options={"reason": "it is hunter22"}), redact)
+    ledger.Notes(store, redact=redact).note("r", "intent", {"step": "batch 1/drain", "host": "web1"})
+
+    got = ledger.read_header(store, HEADER.run)
+
+    assert got.inventory["app"]["name"] == "shop" and got.strategy == HEADER.strategy
+    assert ledger.observed_from_dict(got.observed) == SEEN and ledger.release_from_dict(got.release) == RELEASE
+    assert got.options == {"reason": "it is ***"}
+    assert ledger.notes(store, "r")[0] | {"generation": 0} == {
+        "step": "batch 1/drain", "host": "web1", "kind": "intent", "generation": 0,
+    }  # fmt: skip
+
+
 def test_a_header_is_written_once(store: Store) -> None:
     ledger.write_header(store, HEADER)
     with pytest.raises(ConflictError):
