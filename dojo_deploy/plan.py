@@ -100,6 +100,7 @@ class Step:
     undo: Step | None = None
     point_of_no_return: bool = False
     no_way_back: bool = False  # once it began its lane is left as it is: what was there before could not serve any more
+    harmless: tuple[int, ...] = ()  # exit statuses by which it says that it has changed nothing
     deadline: float = 60.0
     once: bool = False  # once per run, whatever the batches
     # An undo that is left out for a host that failed within `max_failures`; its gate is held before it, not after.

@@ -43,10 +43,13 @@ class Progress:
             return self._ended.get(step) == 0
 
     def has_migrated(self, plan: Plan) -> bool:
-        """The plan's migration has run to its end, or nobody knows that it has not."""
-        names = [name for name, stage, _, step in plan.steps() if stage.phase == "migrate" and step.point_of_no_return]
+        """The plan's migration has run, or part of it, or nobody knows that it has not."""
+        steps = [(name, step) for name, stage, _, step in plan.steps() if stage.phase == "migrate"]
         with self._lock:
-            return any(self._ended.get(name, 1) in (0, None) for name in names)
+            return any(
+                step.point_of_no_return and name in self._ended and self._ended[name] not in step.harmless
+                for name, step in steps
+            )
 
     def is_unknown(self, step: str) -> bool:
         """It began, and nobody knows yet how it ended."""

@@ -39,12 +39,8 @@ def remember(
 ) -> None:
     """Writes the record: what passed its gates, and what must not be chosen again. `record`: as it was read before."""
     store, release, generation = run.session.store, run.plan.release, run.lease.generation
-    has_begun = any(
-        run.progress.began(name)
-        for name, stage, _, step in run.plan.steps()
-        if stage.phase == "migrate" and step.point_of_no_return
-    )
-    if run.plan.strategy == "migrate" and has_begun:
+    has_migrated = run.progress.has_migrated(run.plan)
+    if run.plan.strategy == "migrate" and has_migrated:
         ledger.has_migrated(store, release, generation=generation)
     if run.plan.strategy in NO_RELEASE:
         return
@@ -56,7 +52,7 @@ def remember(
         at = utc(run.session.clock.now())
         whole = verdict == "done"
         ledger.passed(
-            store, release, run=run.id, at=at, whole=whole, migrated=has_begun, generation=generation, read=record
+            store, release, run=run.id, at=at, whole=whole, migrated=has_migrated, generation=generation, read=record
         )
         if run.plan.strategy == "rollback" and verdict == "done":
             for left in {*map(seen.current, seen.hosts), *_left(run)} - {release.id, ""}:
@@ -66,7 +62,7 @@ def remember(
             ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)
         return
     ledger.take_back(store, run.id, generation=generation)
-    if has_begun:
+    if has_migrated:
         ledger.has_migrated(store, release, generation=generation)
     if verdict == "kept" and run.plan.slot != seen.live and _serves(run):
         ledger.set_live(store, run.plan.slot, left_standing(run, verdict, seen), generation=generation)

@@ -96,12 +96,17 @@ def undo_lane(run: Run, stage: Stage, lane: Lane, *, stay_out: bool = False) -> 
 def leave_out(run: Run, stage: Stage, lane: Lane) -> None:
     """Undoes one lane and sees to it that its host gets no requests, also when it failed before it was drained.
 
+    One without a way back only gets no requests.
+
     A host that cannot be asked is lost: what it runs is not known, but it gets no requests. Raises as `undo_lane`, also
     where nothing could keep requests away from a lost host.
     """
     lost: TransportError | None = None
     try:
-        undo_lane(run, stage, lane, stay_out=True)
+        if _has_no_way_back(run, stage, lane):
+            _stop_traffic(run, stage, lane)
+        else:
+            undo_lane(run, stage, lane, stay_out=True)
     except (UnreachableError, LostError) as exc:
         if not any(_is_traffic(step) for step in lane.steps):
             raise

@@ -7,7 +7,9 @@ database is the application's own, by its own driver, or by psql; its address is
 LOCK = 1685023343  # ours: what else asks for it is this program. "dojo", as a number
 # The lock that a tool takes for itself, which a command typed by a person takes too.
 OWN_LOCKS = {"prisma": 72707369, "node-pg-migrate": 7241865325823964}
-BUSY, UNSURE = 75, 76  # exit statuses of `run`, beside those of the line itself
+# Exit statuses of `run`, beside those of the line itself. The line never ran; nobody knows how far an earlier one came;
+# it failed, and has changed nothing.
+BUSY, UNSURE, UNTOUCHED = 75, 76, 77
 
 GUARD = r"""'use strict';
 const { spawn, spawnSync } = require('child_process');
@@ -175,6 +177,12 @@ async function run() {
     say(`by its table the database has now seen ${fresh.join(', ') || 'nothing new'}`);
     if (after.failed.length) say(`stopped half-way: ${after.failed.join(', ')}`);
     if (!status && after.failed.length) return 76;
+    // Only Prisma notes an attempt before it makes it: by the tables of others half of one may be done and not be there.
+    const stopped = before && after.failed.filter((name) => !before.failed.includes(name));
+    if (status && tool() === 'prisma' && before && !fresh.length && !stopped.length) {
+      say(`the line ended ${status}, and nothing was migrated`);
+      return 77;
+    }
   }
   return status;
 }

@@ -10,7 +10,7 @@ from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.migrations.commands import ALLOWED, forbidden, is_deaf
 from dojo_deploy.migrations.folders import in_artifact
-from dojo_deploy.migrations.programs import GUARD, RUN
+from dojo_deploy.migrations.programs import BUSY, GUARD, RUN, UNTOUCHED
 from dojo_deploy.plan import OnHost, Step
 from dojo_deploy.release import Placement, Release, Tool
 from dojo_deploy.steps import failures, migrated
@@ -93,6 +93,7 @@ def migrate(place: Placement, settings: Migrate) -> Step:
         "migrate",
         OnHost((Command.shell(RUN, env=env),), idempotent=False, guarded=True),
         point_of_no_return=True,
+        harmless=(BUSY, UNTOUCHED),
         deadline=settings.deadline,
         once=True,
         explains=failures.explained(place),

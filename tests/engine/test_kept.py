@@ -39,16 +39,39 @@ def test_a_failed_gate_leaves_the_hosts_as_they_are_and_says_so(three: Fleet) ->
 
 
 @pytest.mark.parametrize("step", ["migrated", "hook"])
-def test_what_fails_before_the_migration_has_run_is_undone_as_ever(three: Fleet, step: str) -> None:
+def test_what_fails_before_anything_was_migrated_is_undone_as_ever(three: Fleet, step: str) -> None:
     hook = "exit 1" if step == "hook" else "true"
     if step == "migrated":
-        three.fault("web1", "migrated")
+        three.fault("web1", "migrated").write_text("77")
 
     result = three.deploy(Tiny(contract=WHY, hook=hook))
 
     assert (result.verdict, result.exit_code) == ("rolled back", 20)
     assert three.on() == dict.fromkeys(three.names, "v1")
-    assert three.known().migrated == (step == "migrated")
+    assert not three.known().migrated
+    assert three.is_clean()
+
+
+def test_a_migration_that_fails_may_be_half_done_and_nobody_says_that_all_is_as_before(three: Fleet) -> None:
+    three.fault("web1", "migrated")
+
+    result = three.deploy(Tiny(contract=WHY))
+
+    assert (result.verdict, result.exit_code) == ("kept", 30)
+    assert result.reason.endswith(WHY)
+    assert three.on() == dict.fromkeys(three.names, "v1")
+    assert three.known().migrated
+    assert three.is_clean()
+
+
+@pytest.mark.parametrize("step", ["gate", "restore"])
+def test_a_host_within_max_failures_does_not_start_what_was_before_either(three: Fleet, step: str) -> None:
+    three.fault("web2", step)
+
+    result = three.deploy(Tiny(contract=WHY, max_failures=1))
+
+    assert (result.verdict, result.exit_code) == ("tolerated", 30)
+    assert three.on() == {"web1": "v2", "web2": "v2 drained", "web3": "v2"}
     assert three.is_clean()
 
 

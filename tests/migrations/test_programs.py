@@ -117,7 +117,8 @@ def test_prismas_engine_fails_half_way_and_the_table_says_where(prisma: Project)
     assert "the database has now seen a\n" in done.stdout
     assert "dojo: stopped half-way: b" in done.stdout
     again = prisma.guard("run", DEPLOY)
-    assert (again.returncode, "has now seen nothing new" in again.stdout) == (1, True)
+    assert (again.returncode, "has now seen nothing new" in again.stdout) == (77, True)
+    assert "the line ended 1, and nothing was migrated" in again.stdout
     assert "failed b" in prisma.guard("ask", DEPLOY).stdout.splitlines()
     (prisma.folder / "prisma/migrations/b/migration.sql").write_text("CREATE TABLE b (id int)")
     assert prisma.shell("npx --no-install prisma migrate resolve --rolled-back b").returncode == 0
