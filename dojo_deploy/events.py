@@ -152,6 +152,7 @@ class LoadMeasured(Event):
     p99_ms: float = 0.0
     began: str = ""  # second 0, UTC
     course: tuple[Mapping[str, Any], ...] = ()
+    cut_short: str = ""  # why the load ended before the run did; empty: it did not
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from dojo_deploy.errors import ConfigError, RefusedError
 from dojo_deploy.events import LoadMeasured
-from dojo_deploy.prober.figures import measure
+from dojo_deploy.prober.figures import cut_short, measure
 
 __all__ = ["Prober", "measure"]
 
@@ -89,7 +90,7 @@ class Prober:
         finally:
             self._end()
         try:
-            return measure(self.results)
+            return replace(measure(self.results), cut_short=cut_short(self.results))
         except OSError as exc:
             raise RefusedError(f"the load prober left no results: {exc}") from exc
 

@@ -15,6 +15,7 @@ TENTHS = 10  # latencies are counted in tenths of a millisecond
 MOST_KINDS = 50  # distinct releases and errors kept by name, whatever a server answers
 MOST_FAILED = 100  # failures of one slice kept one by one
 MOST_SLICES = 160  # of a course
+STOPPED = "stopped"  # why a load ended that was told to
 STEADY = 0.5  # a site that was not there is there once it answered so many seconds without a failure
 
 
@@ -131,6 +132,12 @@ def measure(path: Path) -> LoadMeasured:
         began=next((line["began"] for line in lines if "began" in line), ""),
         course=tuple(_course(slices, counted)),
     )
+
+
+def cut_short(path: Path) -> str:
+    """Why a load ended that nobody had told to; empty for one that somebody had. Raises OSError."""
+    why = next((str(line["end"]) for line in _lines(path) if "end" in line), "its prober was killed")
+    return "" if why == STOPPED else why
 
 
 def _course(slices: list[dict[str, Any]], counted: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dojo_deploy.prober.connection import Connection, Request
+from dojo_deploy.prober.figures import STOPPED
 from dojo_deploy.prober.record import Record
 
 SWEEP = 0.1  # how late a timeout may be seen, seconds
@@ -30,7 +31,7 @@ class Settings:
     connections: int = 8
     fresh_every: int = 10  # each so many requests, one goes over a connection of its own
     within: float = 5.0
-    lasting: float = 3600.0
+    lasting: float = 7 * 86400.0  # it ends with the process that started it, long before
 
 
 class Load:
@@ -90,7 +91,7 @@ class Load:
         if self.second >= self._settings.lasting:
             return "ran as long as it may"
         if self._enough and (self._record.counted >= self._enough[0] or self.second >= self._enough[1]):
-            return "stopped"
+            return STOPPED
         return ""
 
     def _tick(self) -> None:

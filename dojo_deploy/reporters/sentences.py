@@ -54,7 +54,8 @@ def load_line(load: LoadMeasured) -> str:
     """`0 failed of 18,214 · p50 3 ms · p95 12 ms`."""
     skipped = f" · {load.skipped:,} not made in time" if load.skipped else ""
     times = f" · p50 {milliseconds(load.p50_ms)} · p95 {milliseconds(load.p95_ms)}" if load.requests else ""
-    return f"{load.failures:,} failed of {load.requests:,}{times}{skipped}"
+    only = f" · only until {seconds(load.seconds)}: {load.cut_short}" if load.cut_short else ""
+    return f"{load.failures:,} failed of {load.requests:,}{times}{skipped}{only}"
 
 
 def answers_line(load: LoadMeasured) -> str:

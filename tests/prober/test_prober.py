@@ -14,6 +14,7 @@ import pytest
 
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.prober import Prober, measure
+from dojo_deploy.reporters.sentences import load_line
 
 from .conftest import Server
 
@@ -142,8 +143,11 @@ def test_a_restart_of_the_server_is_counted(tmp_path: Path) -> None:
     server.release = "v2"
     seen = prober.stop(at_least=300)
     server.close()
-    assert 80 <= seen.errors["connect: Connection refused"] <= 120
-    assert seen.answers["v2"][0] - seen.answers["v1"][1] >= 0.45
+    gap = seen.answers["v2"][0] - seen.answers["v1"][1]
+    assert gap >= 0.45 and seen.cut_short == ""
+    # On a busy machine some are not made in time, and it is away for longer.
+    refused = seen.errors["connect: Connection refused"]
+    assert refused + seen.skipped >= 80 and refused <= 200 * gap + 20
     assert sum(count for _, _, count in seen.answers.values()) + seen.failures == seen.requests
 
 
@@ -193,7 +197,9 @@ def test_what_was_seen_survives_a_kill_of_the_prober(server: Server, tmp_path: P
     with prober.results.open("a") as file:
         file.write('{"at": 1.0, "coun')
     os.kill(prober._process.pid, signal.SIGKILL)
-    assert prober.stop(within=1.0).requests >= 200
+    seen = prober.stop(within=1.0)
+    assert (seen.requests >= 200, seen.cut_short) == (True, "its prober was killed")
+    assert "only until" in load_line(seen) and "its prober was killed" in load_line(seen)
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])

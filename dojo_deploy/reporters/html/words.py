@@ -38,6 +38,7 @@ STAYING = {
     "restart": " was restarted, and passed every gate.",
     "retire": " serves alone: what stood by was stopped.",
     "migrate": " serves as before, on the migrated database.",
+    "restore": " serves as before, on the restored database.",
     "maintenance": " went through its maintenance as planned.",
     "reopen": " is open to users again, and passed every gate.",
     "index": " serves as before: the index is built, and valid.",
@@ -121,7 +122,8 @@ def users(load: LoadMeasured, names: Names) -> list[Part]:
     kinds = sorted(load.errors.items(), key=lambda item: -item[1])[:MOST_TROUBLES]
     errors = "; ".join(f"{count:,} × {clipped(kind, 120)}" for kind, count in kinds)
     by = ", ".join(f"{names.brief(release)} {count:,}" for release, (_, _, count) in load.answers.items())
-    tail = "".join((f" · {times}", f" · answered by {by}" if by else ""))
+    only = f" · only until {load.seconds:.0f} s: {load.cut_short}" if load.cut_short else ""
+    tail = "".join((only, f" · {times}", f" · answered by {by}" if by else ""))
     return [failed, f" of {load.requests:,} requests{tail}", *([element("p", errors, class_="bad")] if errors else [])]
 
 
