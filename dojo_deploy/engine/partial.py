@@ -13,7 +13,9 @@ from dojo_deploy.release import Observed
 
 LOOKED = 10  # runs back; each of them left everything as it had found it
 AS_FOUND = ("rolled back", "aborted", "never began")
-STAYING = ("restart", "retire", "migrate")  # strategies after which each host serves what it served
+# Strategies whose runs speak for no release, whatever comes of them.
+NO_RELEASE = ("restart", "migrate", "restore", "maintenance", "reopen", "index", "reindex", "vacuum", "terminate")
+STAYING = (*NO_RELEASE, "retire")  # those after which each host serves what it served
 
 
 def meant_by(plan: Plan, seen: Observed) -> Mapping[str, str]:

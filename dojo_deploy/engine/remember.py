@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from dojo_deploy.clock import utc
 from dojo_deploy.engine import ledger
+from dojo_deploy.engine.partial import NO_RELEASE
 from dojo_deploy.engine.run import Run
 from dojo_deploy.engine.runner import SIGNALLED
 from dojo_deploy.release import Observed, Release, Standby
 from dojo_deploy.secrets import Redactor
 
 ABORTED = "aborted by the operator"
-# Whatever comes of these speaks for no release.
-NO_RELEASE = ("restart", "migrate", "restore", "maintenance", "reopen", "index", "reindex", "vacuum", "terminate")
 NOBODYS_FAULT = (ABORTED, SIGNALLED)  # reasons that say nothing against the release
 
 

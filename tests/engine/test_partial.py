@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from dojo_deploy.command import Command
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.executors import threads
-from dojo_deploy.engine.partial import meant, told_apart
+from dojo_deploy.engine.partial import STAYING, meant, told_apart
 from dojo_deploy.events import CensusTaken
-from dojo_deploy.release import Release
+from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Lane, OnHost, Plan, Stage, Step
+from dojo_deploy.release import Observed, Release
+from dojo_deploy.reporters.html import words
 from dojo_deploy.steps.database import Migrate
 from dojo_deploy.steps.rollout import Bake
 from dojo_deploy.strategies.migrating import Migrating
@@ -52,6 +58,26 @@ def test_a_migration_alone_leaves_a_part_what_it_was(fleet: Fleet) -> None:
     (fleet.base / "web1" / "releases" / "v1" / ".dojo" / "env.sh").touch()
     assert fleet.deploy(Migrating(Migrate("true"))).verdict == "done"
     assert status(fleet) == "partial"
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Does nothing to any host, under another strategy's name."""
+
+    called: str = "restart"
+
+    def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:  # noqa: ARG002
+        return Plan(
+            self.called, release, (Stage("look", (Lane("web1", (Step("look", OnHost((Command.of("true"),))),)),)),)
+        )
+
+
+@pytest.mark.parametrize("strategy", STAYING)
+def test_so_does_every_strategy_that_brings_no_release(fleet: Fleet, strategy: str) -> None:
+    fleet.deploy(limit="web2")
+    assert fleet.deploy(Idle(strategy)).verdict == "done"
+    assert status(fleet) == "partial"
+    assert strategy in words.STAYING, "and the report says what it did"
 
 
 @pytest.mark.parametrize("changed", ["release", "drained", "later"])
