@@ -157,13 +157,12 @@ function wake() {
 
 function isAwake() {
   try {
-    const pid = pidOfDaemon();
-    process.kill(pid, 0);
-    // The number may be another program's since.
-    return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('God Daemon');
+    // The number may be another program's since, or another user's, and a file that was cut off holds none.
+    const daemon = `/proc/${pidOfDaemon()}`;
+    return fs.statSync(daemon).uid === process.getuid()
+      && fs.readFileSync(`${daemon}/cmdline`, 'latin1').includes('God Daemon');
   } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ESRCH') return false;
-    throw error;
+    return false;
   }
 }
 

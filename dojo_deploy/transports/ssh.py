@@ -50,7 +50,7 @@ class Gateways:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._shells: dict[Ssh, SshShell] = {}
+        self._shells: dict[tuple[str, Ssh], SshShell] = {}
         self._keys: dict[str, paramiko.PKey] = {}
         self._known: dict[str, KnownHosts] = {}
 
@@ -61,7 +61,7 @@ class Gateways:
             return sockets.connect(address, ssh.port, deadline=deadline, dead_after=ssh.dead_after, clock=self._clock)
         through = bastion(ssh)
         with self._lock:
-            shell = self._shells.setdefault(through.ssh, connect(through, self, self._clock))
+            shell = self._shells.setdefault((through.address, through.ssh), connect(through, self, self._clock))
         return shell.dial(address, ssh.port, within=deadline - self._clock.monotonic())
 
     def connection(self, host: Host, **given: Any) -> fabric.Connection:

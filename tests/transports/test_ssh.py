@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import signal
 import socket
 import threading
@@ -278,6 +279,12 @@ def test_closing_what_went_through_a_lost_bastion_is_no_error(tmp_path: Path, ss
         bastion.signal_sessions(signal.SIGKILL)
         for shell in shells:
             shell.close()
+
+
+def test_bastions_that_differ_by_address_alone_are_not_taken_for_each_other(sshd: Server, shell_to: Opener) -> None:
+    for address in ("127.0.0.3", "127.0.0.4"):
+        with pytest.raises(UnreachableError, match=re.escape(address)):
+            shell_to(with_ssh(sshd.host, gateway=f"ops@{address}:1")).run(Command.of("true"), within=5)
 
 
 def test_a_bastion_with_an_unknown_key_is_refused(tmp_path: Path, sshd: Server, shell_to: Opener) -> None:
