@@ -77,19 +77,23 @@ def fetch_url(
     body: bytes = b"",
     most: int = BODY,
 ) -> Response:
-    """`fetch` from this machine, of one `address` among those of the URL's host. Raises OSError."""
+    """`fetch` from this machine, of one `address` among those of the URL's host. Raises OSError.
+
+    `within` bounds all of it but the look at the name, which the system bounds.
+    """
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"
     host = parts.hostname or ""
-    started = clock.monotonic()
-    connection = socket.create_connection((address or host, parts.port or (443 if secure else 80)), timeout=within)
+    deadline = clock.monotonic() + within
+    connection = _connected(address or host, parts.port or (443 if secure else 80), clock, deadline)
     if secure:
         try:
+            connection.settimeout(_rest(clock, deadline))
             connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
         except OSError:
             connection.close()
             raise
-    rest = within - (clock.monotonic() - started)
+    rest = deadline - clock.monotonic()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     sent = {"Host": parts.netloc.rpartition("@")[2], **headers}
     return fetch(connection, path, clock=clock, within=rest, headers=sent, method=method, body=body, most=most)
@@ -108,6 +112,29 @@ def pick(body: bytes, dotted: str) -> str | None:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _connected(host: str, port: int, clock: Clock, deadline: float) -> socket.socket:
+    """To the first of the host's addresses that answers. Raises OSError: that of the last one."""
+    failure: OSError = TimeoutError("timed out")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_rest(clock, deadline))
+            connection.connect(address)
+        except OSError as exc:
+            connection.close()
+            failure = exc
+        else:
+            return connection
+    raise failure
+
+
+def _rest(clock: Clock, deadline: float) -> float:
+    rest = deadline - clock.monotonic()
+    if rest <= 0:
+        raise TimeoutError("timed out")
+    return rest
+
+
 class _Stream(io.RawIOBase):
     """What http.client wants of a socket, with one deadline over all reads."""
 
@@ -120,20 +147,14 @@ class _Stream(io.RawIOBase):
         return io.BufferedReader(self)
 
     def send(self, data: bytes) -> None:
-        self._tunnel.settimeout(self._rest())
+        self._tunnel.settimeout(_rest(self._clock, self._deadline))
         self._tunnel.sendall(data)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._tunnel.settimeout(self._rest())
+        self._tunnel.settimeout(_rest(self._clock, self._deadline))
         data = self._tunnel.recv(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-    def _rest(self) -> float:
-        rest = self._deadline - self._clock.monotonic()
-        if rest <= 0:
-            raise TimeoutError("timed out")
-        return rest

@@ -31,7 +31,7 @@ class LocalShell:
         """There is nothing to connect to."""
 
     def run(self, command: Command, *, within: float, stdin: bytes = b"") -> Completed:
-        with _started(command.render()) as process:
+        with _started(command.render(), complaints=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(stdin, timeout=within)
             except subprocess.TimeoutExpired:
@@ -42,7 +42,8 @@ class LocalShell:
     def stream(
         self, text: str, *, within: float, stdin: BinaryIO | None = None, on_output: Callable[[bytes], None]
     ) -> int:
-        with _started(text) as process:
+        # Nobody reads its complaints here: a pipe would stop it once that is full.
+        with _started(text, complaints=subprocess.DEVNULL) as process:
             feeder = threading.Thread(target=_feed, args=(stdin, process.stdin), daemon=True)
             alarm = threading.Timer(within, _kill, (process,))
             feeder.start()
@@ -52,6 +53,9 @@ class LocalShell:
                 while data := os.read(process.stdout.fileno(), CHUNK):
                     on_output(data)
                 process.wait()
+            except BaseException:
+                _kill(process)
+                raise
             finally:
                 alarm.cancel()
         if process.returncode == -signal.SIGKILL:
@@ -65,14 +69,14 @@ class LocalShell:
         """Nothing is kept."""
 
 
-def _started(text: str) -> subprocess.Popen[bytes]:
+def _started(text: str, *, complaints: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             ["/bin/sh", "-c", 'line=$DOJO_LINE; unset DOJO_LINE; eval "$line"'],
             env={**os.environ, "DOJO_LINE": text},  # not in argv, which everyone on the machine can read
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=complaints,
             start_new_session=True,
         )
     except OSError as exc:
