@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dojo_deploy.app.looks import due_in
-from dojo_deploy.app.plans import about, choose
+from dojo_deploy.app.plans import about, choose, refuse_unless_earlier
 from dojo_deploy.app.sites import Site, complete, opening
 from dojo_deploy.engine.trail import EventTrail
 from dojo_deploy.errors import ConfigError
@@ -36,7 +36,7 @@ def deploy(
     with opening(inventory, bring_up=True) as session:
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
         if about(chosen) != "build":
-            raise ConfigError(f"{type(chosen).__name__} builds nothing", hint=f"invoke {strategy}")
+            raise ConfigError(f"{type(chosen).__name__} builds nothing", hint="invoke --list   has a task for it")
         wishes = complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
         if artifact:  # a build may take longer than anybody keeps an idle connection
@@ -68,6 +68,7 @@ def rollback(
     """
     with opening(inventory) as session:
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        refuse_unless_earlier(chosen)
         wishes = complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
         names = [host.name for host in session.inventory.select(limit)]

@@ -27,15 +27,19 @@ def plan(
     artifact: str | Path = "",
     to: str = "",
     limit: str = "",
+    back: bool = False,
     overrides: Mapping[str, str] | None = None,
     wishes: Wishes | None = None,
 ) -> Plan:
     """What a run would do now: looks at the fleet without a lock, plans, and changes nothing.
 
-    A deployment is built for it (the build is kept for the run itself).
+    A deployment is built for it (the build is kept for the run itself). `back`: raises ConfigError for a strategy that
+    brings no earlier release back.
     """
     with opening(inventory, bring_up=True) as session:
         chosen = choose(strategy, session.inventory, limit=limit, overrides=overrides)
+        if back:
+            refuse_unless_earlier(chosen)
         wishes = complete(session, wishes, limit)
         trail = EventTrail(session.clock, wishes.subscribers)
         platform = False
@@ -55,6 +59,14 @@ def plan(
 def about(strategy: Strategy) -> str:
     """Which release a strategy is about: `build`, `earlier` or `present`."""
     return getattr(strategy, "release", "build")
+
+
+def refuse_unless_earlier(strategy: Strategy) -> None:
+    """Raises ConfigError for a strategy that brings no earlier release back."""
+    if about(strategy) != "earlier":
+        raise ConfigError(
+            f"{type(strategy).__name__} brings no earlier release back", key="--strategy", hint="invoke rollback"
+        )
 
 
 def choose(

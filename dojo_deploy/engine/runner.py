@@ -59,7 +59,9 @@ def carry_out(
     for number, stage in enumerate(run.plan.stages):
         if number < skip:
             continue
-        if stage.apart and not (number > skip and run.plan.stages[number - 1].apart):
+        # One that a signal has stopped is served as well, but nothing goes on by itself.
+        goes_on = stage.apart and not run.session.cancelled.is_set()
+        if goes_on and not (number > skip and run.plan.stages[number - 1].apart):
             with contextlib.suppress(OSError):  # figures that cannot be read
                 on_served()
             took = round(run.session.clock.monotonic() - started, 3)

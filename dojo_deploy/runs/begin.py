@@ -76,8 +76,9 @@ def begin(
             # Side by side: a run never began before all three of them are there.
             parts.append(executor.submit(ledger.write_header, session.store, header, wishes.redact))
             opened = executor.submit(lease.open, run)
-            wait([*parts, opened])
-            for part in parts:
+            parts.append(opened)  # waited for too: it must not come after the lock was given back
+            wait(parts)
+            for part in parts[:-1]:
                 part.result()
         except BaseException:
             _discard(session, run, parts)

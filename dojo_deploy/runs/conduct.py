@@ -66,7 +66,7 @@ def go_on(session: OpenSession, wishes: Wishes, *, abort: bool) -> Result:
             # Its controller ended before the first change.
             ledger.forget(session.store, lease.open_run)
             lease.release(closed=True)
-            return Result(lease.open_run, "nothing to do")
+            return Result(lease.open_run, "nothing to do", reason=f"run {lease.open_run} never began; it is forgotten")
         session.turn_to(inventory_from_document(header.inventory, path=site.path))
         strategy = strategy_from_document(header.strategy)
         seen = ledger.observed_from_dict(header.observed)

@@ -93,7 +93,7 @@ def rollback(
     values = {**overrides(set or []), **allowed(allow_contract, reason)}
     asked: Mapping[str, Any] = {"to": to, "limit": limit, "overrides": values}
     if is_dry(context, dry_run):
-        _show(inventory, strategy, json=json, **asked)
+        _show(inventory, strategy, json=json, back=True, **asked)
         return
     load = measured(probe=probe, no_probe=no_probe)
 

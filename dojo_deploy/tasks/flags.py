@@ -25,7 +25,7 @@ HELP = {
     "json": "JSON instead of text",
     "verbose": "every line that hosts print",
     "set": "a strategy's key for this run only: --set bake.first=3s (repeatable)",
-    "wait": "also for what goes on once users are served: queue workers, older connections; for CI, which ends it else",
+    "wait": "also for what goes on once users are served: queue workers, older connections; in CI it always does",
     "probe": "measure what users see during the run, by a steady load through the balancer",
     "no-probe": "do not, even where the inventory says so",
     "reason": "why, for the record",
@@ -100,13 +100,19 @@ def ended(*, json: bool = False) -> Iterator[None]:
         with interrupting():
             yield
     except KeyboardInterrupt:
+        what, hint = "interrupted, not within a run", "invoke status   tells whether one is open"
         if json:
-            print(json_.dumps({"error": "InterruptedRunError", "message": "interrupted", "exit_code": INTERRUPTED}))
-        raise Exit("interrupted: no run was on", code=INTERRUPTED) from None
+            print(_as_json("InterruptedRunError", what, hint, INTERRUPTED))
+        raise Exit(f"{what}\n  → {hint}", code=INTERRUPTED) from None
     except DojoError as exc:
         if json:
-            print(json_.dumps({"error": type(exc).__name__, "message": exc.message, "exit_code": exc.exit_code}))
+            place = {name: found for name in ("where", "key") if (found := getattr(exc, name, ""))}
+            print(_as_json(type(exc).__name__, exc.message, exc.hint, exc.exit_code, **place))
         raise Exit(f"{exc}", code=exc.exit_code) from None
+
+
+def _as_json(error: str, message: str, hint: str, code: int, **more: str) -> str:
+    return json_.dumps({"error": error, "message": message, "hint": hint, **more, "exit_code": code})
 
 
 def is_dry(context: Context, flag: bool) -> bool:

@@ -57,7 +57,7 @@ def change(
             # Connections are made while the rest of the program is loaded.
             session.warm(host.name for host in site.select(meets))
         result = _told(run, session, outputs, load=load, json=json, verbose=verbose, let_go=let_go)
-        if not result.run:
+        if not result.run or result.verdict == "nothing to do":
             said = result.reason or "nothing is open: no run to resume or to abort"
             outputs.end(result.verdict, result.exit_code, said)
             print(json_.dumps({"verdict": result.verdict, "reason": said, "exit_code": 0}) if json else said)

@@ -5,6 +5,8 @@ The same over SSH, PM2 and nginx, at a sample of the points, is in tests/e2e.
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,10 @@ from typing import Any
 import pytest
 
 from dojo_deploy.errors import RefusedError
-from dojo_deploy.events import Event, OutputWritten, StageStarted, StepFinished, UndoStarted, UsersServed
+from dojo_deploy.events import Event, OutputWritten, StageFinished, StageStarted, StepFinished, UndoStarted, UsersServed
 from dojo_deploy.release import Release
 from dojo_deploy.strategies import Retire, Rollback
-from tests.engine.duo import Duo
+from tests.engine.duo import GATE, OLD, Duo
 from tests.engine.killing import Killer
 
 BEFORE = {"web1": "blue=v1*", "web2": "blue=v1*"}
@@ -170,6 +172,24 @@ def test_workers_that_do_not_come_back_take_users_from_nobody(duo: Duo) -> None:
     assert names == ["look", "switch", "UsersServed", "end workers", "begin workers"]
 
     (duo.base / "web2" / "lame-blue").unlink()
+    assert duo.go_on().verdict == "done"
+    assert (duo.sent(), duo.stands()) == ("blue", BACK)
+    assert is_over(duo)
+
+
+def test_a_signal_within_the_switch_is_not_told_as_if_the_rest_went_on_by_itself(duo: Duo) -> None:
+    assert duo.begin().verdict == "done"
+    first = len(duo.events)
+
+    def strike(event: Event) -> None:
+        if isinstance(event, StageFinished) and event.stage == "switch":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    result = duo.deploy(Rollback(gate=GATE), OLD, subscribers=(strike,))
+
+    assert (result.verdict, result.exit_code) == ("interrupted", 130)
+    assert not [event for event in duo.events[first:] if isinstance(event, UsersServed)]
+    assert (duo.sent(), duo.served()) == ("blue", {"v1"})
     assert duo.go_on().verdict == "done"
     assert (duo.sent(), duo.stands()) == ("blue", BACK)
     assert is_over(duo)

@@ -91,6 +91,35 @@ sys.exit(130)
     assert process.returncode == 130 and (tmp_path / "told").exists()
 
 
+@pytest.mark.parametrize("why", ["ci", "threads"])
+def test_where_it_cannot_go_on_by_itself_it_is_waited_for(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """
+import os
+print(let_go is None, os.getsid(0) == os.getpid())
+"""
+    if why == "ci":
+        monkeypatch.setenv("CI", "true")
+    program = PROGRAM.format(textwrap.indent(text, "    "))
+    if why == "threads":
+        program = f"import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()\n{program}"
+
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=20)
+
+    assert (done.returncode, done.stdout) == (0, "before\nTrue False\nafterwards\n"), done.stderr
+
+
+def test_a_signal_at_the_very_end_reaches_nobody_else(tmp_path: Path) -> None:
+    for _ in range(20):
+        process = started(tmp_path, "sys.exit(20)")
+        assert process.stdout and process.stdout.readline() == "before\n"
+        process.send_signal(signal.SIGHUP)
+        _, said = process.communicate(timeout=20)
+        # Which of the two it met is a matter of luck; what it must not be is an error of ours.
+        assert process.returncode in (20, -signal.SIGHUP, 128 + signal.SIGHUP), said
+
+
 def test_the_work_is_no_child_of_a_terminal(tmp_path: Path) -> None:
     process = started(tmp_path, "import os; print(os.getsid(0) == os.getpid())")
     said, _ = process.communicate(timeout=20)
