@@ -177,7 +177,7 @@ async function run() {
     say(`by its table the database has now seen ${fresh.join(', ') || 'nothing new'}`);
     if (after.failed.length) say(`stopped half-way: ${after.failed.join(', ')}`);
     if (!status && after.failed.length) return 76;
-    // Only Prisma notes an attempt before it makes it: by the tables of others half of one may be done and not be there.
+    // Only Prisma notes an attempt before it makes it; by the tables of others half of one may be done unseen.
     const stopped = before && after.failed.filter((name) => !before.failed.includes(name));
     if (status && tool() === 'prisma' && before && !fresh.length && !stopped.length) {
       say(`the line ended ${status}, and nothing was migrated`);

@@ -78,7 +78,8 @@ def _verdict(finished: RunFinished) -> Text:
     if finished.reason:
         first, *rest = inert_lines(finished.reason)
         # What was kept, and what to do about it, comes last, and was not said before.
-        kept = rest.pop() if rest and rest[-1].startswith("(kept: ") else ""
+        is_last = finished.verdict == "kept" or bool(rest and rest[-1].startswith("(kept: "))
+        kept = rest.pop() if rest and is_last else ""
         text.append_text(line(f"\n  {first}", (" … in full above" if rest else "", "dim")))
         text.append_text(line((f"\n  {kept}" if kept else "", "yellow")))
     return text

@@ -106,7 +106,7 @@ class Nginx:
         )
 
     def settle(self, session: Session, within: float) -> None:
-        """Raises BalancerError after `within` seconds."""
+        """Raises UnsettledError after `within` seconds, BalancerError where nobody could say."""
         _each(lambda change: change.settle(within), self._changes(session, ()))
 
     def close(self, session: Session, page: Page) -> None:

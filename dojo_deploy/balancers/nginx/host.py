@@ -97,8 +97,10 @@ class NginxHost:
         """Until nothing of before the last change is under way, whoever made it."""
         env = {"INCLUDE": self.site.include, "SCOPE": self.site.scope, "WITHIN": f"{within:.0f}"}
         done = self.run(waits.SETTLE, env, within=within + ASK_WITHIN)
+        if not done.ok and not (done.status == 1 and done.text):
+            raise BalancerError(f"{self.host}: what is under way could not be asked: {done.complaint or done.status}")
         if not done.ok:
-            raise UnsettledError(f"{self.host}: after {within:g} s: {done.text or done.complaint}", hint=ENDLESS)
+            raise UnsettledError(f"{self.host}: after {within:g} s: {done.text}", hint=ENDLESS)
 
     def names(self, addresses: tuple[str, ...]) -> Mapping[str, str]:
         """What nginx calls each of them, `ip:port` -> address, as this host resolves names."""
