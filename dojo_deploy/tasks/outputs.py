@@ -35,10 +35,9 @@ class Outputs:
     def begin(self, session: OpenSession) -> None:
         """From here on it is known what must not be shown, and which file all is about."""
         from dojo_deploy.reporters.annotations import Annotations
-        from dojo_deploy.session import redactor
 
         if self._reporters:
-            self._redact = redactor(session.inventory)
+            self._redact = session.redact
         for reporter in self._reporters:
             if isinstance(reporter, Annotations):
                 reporter.file = str(session.inventory.path)
