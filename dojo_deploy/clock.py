@@ -1,9 +1,22 @@
-"""The real time."""
+"""Time, and the real one."""
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time comes in through here."""
+
+    def now(self) -> float:
+        """Wall clock, seconds since 1970 UTC; for people to read, never for deadlines."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
+        """Sleeps, or less when `wake` is set meanwhile."""
 
 
 class SystemClock:

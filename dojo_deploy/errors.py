@@ -12,6 +12,7 @@ DojoError
 ├── TransportError          a host could not be asked (the runner turns it into one of the above)
 │   ├── UnreachableError    never connected: nothing was started there
 │   ├── HostKeyError        unknown or changed host key: refused before authentication
+│   ├── LoginError          the host took none of what was offered
 │   └── LostError           the connection went away after something was sent: it MAY have run
 ├── StoreError              the store could not be read or written
 │   └── ConflictError       a conditional write lost its race
@@ -112,6 +113,10 @@ class UnreachableError(TransportError):
 
 class HostKeyError(UnreachableError):
     """The host's key is unknown or has changed."""
+
+
+class LoginError(UnreachableError):
+    """The host is there, and lets nobody in with what was offered."""
 
 
 class LostError(TransportError):

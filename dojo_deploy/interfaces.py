@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
+from dojo_deploy.clock import Clock as Clock
 from dojo_deploy.database import Database as Database
 from dojo_deploy.inventory import Backend as Backend
 from dojo_deploy.inventory import Page as Page
 from dojo_deploy.notices import Notifier as Notifier
 from dojo_deploy.readings import Answer as Answer
 from dojo_deploy.readings import Completed as Completed
+from dojo_deploy.readings import Finding as Finding
 from dojo_deploy.readings import Reading as Reading
 from dojo_deploy.readings import Stored as Stored
 from dojo_deploy.streams import Sink as Sink
@@ -67,18 +69,6 @@ class Shell(Protocol):
     def close(self) -> None: ...
 
 
-class Clock(Protocol):
-    """Time comes in through here."""
-
-    def now(self) -> float:
-        """Wall clock, seconds since 1970 UTC; for people to read, never for deadlines."""
-
-    def monotonic(self) -> float: ...
-
-    def sleep(self, seconds: float, wake: threading.Event | None = None) -> None:
-        """Sleeps, or less when `wake` is set meanwhile."""
-
-
 class Store(Streams, Protocol):
     """Compare-and-swap by key. Keys are `/`-separated ASCII; callers pass them without the inventory's scope."""
 
@@ -108,7 +98,7 @@ class Store(Streams, Protocol):
 
 
 class StoreKind(Protocol):
-    """A store's settings."""
+    """A store's settings. One on a host of the fleet also tells its `place(session)`: host and folder."""
 
     def open(self, session: Session) -> Store: ...
 
@@ -159,6 +149,9 @@ class Balancer(Protocol):
     def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
         """What `drain`, `restore`, `switch` (to `backends`), `close` or `open` would do."""
 
+    def faults(self, session: Session) -> tuple[Finding, ...]:
+        """What of it would fail a change, found without making one; its hosts are asked side by side."""
+
     def warnings(self, session: Session) -> tuple[str, ...]:
         """What of its present settings could cost requests during a change, in words for the plan's notes."""
 
@@ -179,6 +172,9 @@ class ProcessManager(Protocol):
     `place.processes`, and leave the slot's others alone; `place.workers` holds for every start until `files` and
     `start` say otherwise, also for one after a reboot.
     """
+
+    def programs(self, processes: Processes) -> Mapping[str, str]:
+        """What hosts must have on the PATH of a command over SSH, or where the word says: word -> what needs it."""
 
     def is_gapless(self, processes: Processes) -> bool:
         """Whether `start` over a running release never stops listening, with all processes as configured."""

@@ -1,4 +1,4 @@
-"""What comes back through a seam: a command's end, a stored object, an answer, a reading. Values only."""
+"""What comes back through a seam: a command's end, a stored object, an answer, a reading, a finding. Values only."""
 
 from __future__ import annotations
 
@@ -54,3 +54,17 @@ class Reading:
     ok: bool
     detail: str
     proof: str = ""  # how the release was identified: health, process, upstream
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong on a host (or on the `controller`), and the line that mends it.
+
+    `fault` is its kind, a word for programs. A `note` is told, and is no reason to refuse anything.
+    """
+
+    fault: str
+    host: str
+    what: str
+    fix: str = ""
+    note: bool = False

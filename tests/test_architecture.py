@@ -28,6 +28,7 @@ VALUES = {
     "database",
     "notices",
     "tuning",
+    "paste",
 }
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases", "notifiers"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
@@ -51,6 +52,7 @@ ALLOWED = {
     "backups": VALUES | {"plan", "interfaces", "backups"},
     "builds": VALUES | {"plan", "interfaces", "builds"},
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},
+    "checks": VALUES | {"plan", "interfaces", "engine", "checks"},
     "reporters": {"events", "secrets", "errors", "reporters"},
     "prober": {"events", "errors", "clock", "prober"},
     # Suites for others: above all that they hold to something, and below nothing.

@@ -3,6 +3,7 @@
     changes       deploy, rollback, restart, retire, resume, abort: a run each
     plans         what a run would do; which strategy is meant
     looks         status, history, releases, report: reads only
+    checks        what is wrong with hosts before anything is deployed to them
     backups       the database dumped, read again, restored on trial, thinned out
 restores      a backup in the place of the live database
 schedules     backups that are made by themselves
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
+    from dojo_deploy.app.checks import check
     from dojo_deploy.app.descriptions import graph, resolved, resolved_host, strategies
     from dojo_deploy.app.looks import due, history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
@@ -34,6 +36,7 @@ _HOMES = {
     "Site": "sites",
     "about": "plans",
     "abort": "changes",
+    "check": "checks",
     "choose": "plans",
     "deploy": "changes",
     "due": "looks",
@@ -62,6 +65,7 @@ __all__ = [
     "Site",
     "abort",
     "about",
+    "check",
     "choose",
     "deploy",
     "due",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dojo_deploy.errors import RefusedError
 
 if TYPE_CHECKING:
-    from dojo_deploy.interfaces import Answer, Backend, Page, Session
+    from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Session
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class NoBalancer:
         return False
 
     def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
+        return ()
+
+    def faults(self, session: Session) -> tuple[Finding, ...]:
         return ()
 
     def warnings(self, session: Session) -> tuple[str, ...]:

@@ -36,6 +36,9 @@ class CommandLines:
     a line: the file of which a failed gate shows the end.
     """
 
+    def programs(self, processes: Processes) -> Mapping[str, str]:  # noqa: ARG002 - the lines are the operator's own
+        return {}
+
     def is_gapless(self, processes: Processes) -> bool:
         return all(one.reload for one in processes.each.values() if one.port or one.ports)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.inventory import PROOF, Process, Processes
+from dojo_deploy.inventory import BLUE, GREEN, PROOF, Process, Processes
 from dojo_deploy.processes import pm2_driver, pm2_programs
 from dojo_deploy.release import Placement
 from dojo_deploy.secrets import Secret
@@ -33,6 +33,9 @@ class Pm2:
     pm2: str = "pm2"
     node: str = "node"
     home: str = ""
+
+    def programs(self, processes: Processes) -> Mapping[str, str]:
+        return dict.fromkeys((self.node, self.pm2), "PM2") if processes.each else {}
 
     def is_gapless(self, processes: Processes) -> bool:
         return all(process.mode == "cluster" for process in processes.each.values() if _listens(process))
@@ -84,9 +87,17 @@ class Pm2:
 
     def running(self, place: Placement) -> Command:
         """Asks /proc alone: neither node nor PM2's daemon is started, and no pid file can be stale."""
-        # In grep's basic expressions; a name may have a dot.
-        owner = re.sub(r"([.*^$\\\[\]])", r"\\\1", _owner(place))
-        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{owner}/[^/]*/[^/]*/"})
+        return Command.shell(pm2_programs.RUNNING, env={"MARK": f"{_literal(_owner(place))}/[^/]*/[^/]*/"})
+
+    def forked(self, place: Placement) -> Command:
+        """Prints `@forked slot/process` of what runs in fork mode and is a cluster by the inventory.
+
+        The next deployment would stop and start it, where a reload without a gap was promised.
+        """
+        each = place.app.processes.each
+        names = r"\|".join(_literal(name) for name, one in each.items() if one.mode == "cluster" and _listens(one))
+        mark = rf"{_literal(_owner(place))}/\({BLUE}\|{GREEN}\)/\({names}\)/"
+        return Command.shell(pm2_programs.FORKED, env={"MARK": mark}) if names else Command.of("true")
 
     def save(self, place: Placement) -> tuple[Command, ...]:
         return (self._drive_if_there(place, "save", ASK_SECONDS),) if _processes(place) else ()
@@ -140,6 +151,11 @@ class Pm2:
 def _owner(place: Placement) -> str:
     # Two roots on one machine are two hosts: the sandbox has all of its own that way.
     return f"{place.scope}@{hashlib.sha256(place.host.root.encode()).hexdigest()[:8]}"
+
+
+def _literal(text: str) -> str:
+    # In grep's basic expressions; a name may have a dot.
+    return re.sub(r"([.*^$\\\[\]])", r"\\\1", text)
 
 
 def _listens(process: Process) -> bool:

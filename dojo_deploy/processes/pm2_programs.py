@@ -14,6 +14,16 @@ printf '%s\n' "$found" | while IFS=/ read -r _ _ pid _ slot process _; do
 done
 """.strip()
 
+# In fork mode the mark is a variable of its own. Children of a worker have it too, whatever mode that is in.
+FORKED = r"""
+for file in $(grep -alzse "^DOJO_PROCESS=$MARK" /proc/[0-9]*/environ); do
+  read -r stat 2>/dev/null <"${file%environ}stat" || continue
+  set -- ${stat##*) }
+  grep -aqse "DOJO_PROCESS[\":=]*$MARK" "/proc/$2/environ" && continue
+  grep -aozhse "^DOJO_PROCESS=$MARK" "$file" | tr '\0' '\n' | sed 's|^[^/]*/\(.*\)/$|@forked \1|'
+done | sort -u
+""".strip()
+
 ENVIRONMENT = r"""'use strict';
 // Runs in each worker before the application: gives it the environment of the release that its slot names now.
 // PM2 never holds it: a variable that a release no longer has is gone, a rollback has the old ones.

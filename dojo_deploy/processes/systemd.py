@@ -37,6 +37,10 @@ class Systemd:
             if getattr(self, key) not in known:
                 raise ConfigError(f"wants {' or '.join(known)}", key=key)
 
+    def programs(self, processes: Processes) -> Mapping[str, str]:
+        runs_node = any(process.script for process in processes.each.values())
+        return {"systemctl": "systemd", **({self.node: "the unit of each process"} if runs_node else {})}
+
     def is_gapless(self, processes: Processes) -> bool:
         return not any(process.port or process.ports for process in processes.each.values())
 
@@ -89,6 +93,11 @@ class Systemd:
         journal = " ".join(f"{option}={unit}" for unit in units)
         env = {"ASK": self._ask, "UNITS": " ".join(units), "JOURNAL": journal}
         return self._shell(programs.EVIDENCE, env) if units else Command.of("true")
+
+    @property
+    def sudo(self) -> str:
+        """What must run as root without a password."""
+        return "systemctl" if self._system else ""
 
     @property
     def _system(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dojo_deploy.events import CensusTaken, Event
 
 WIDE = 400  # columns
+LONGEST = 10_000
 
 KINDS: Mapping[str, str] = {
     "console": "dojo_deploy.reporters.console:Console",
@@ -53,6 +54,13 @@ def history_table(runs: Iterable[Mapping[str, object]]) -> str:
     from dojo_deploy.reporters import census as tables
 
     return _ready(tables.history_table(runs))
+
+
+def findings_text(rows: Sequence[Mapping[str, object]], hosts: Sequence[str], took: float) -> str:
+    """What `check` found, ready to print; a line to paste is one line, however long."""
+    from dojo_deploy.reporters import findings
+
+    return _ready(findings.findings_text(rows, hosts, took), width=LONGEST)
 
 
 def choose(
@@ -106,11 +114,12 @@ def for_ci(
     return tuple(found)
 
 
-def _ready(renderable: RenderableType) -> str:
+def _ready(renderable: RenderableType, *, width: int | None = None) -> str:
     from rich.console import Console
 
     # A file or another program gets whole lines, however long.
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+    if width is None and not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        width = WIDE
     console = Console(markup=False, highlight=False, emoji=False, width=width)
     with console.capture() as said:
         console.print(renderable)

@@ -34,6 +34,11 @@ class PrimaryHost:
     path: str = ""
 
     def open(self, session: Session) -> HostStore:
+        name, folder = self.place(session)
+        return HostStore(session.shell(name), folder, session.clock)
+
+    def place(self, session: Session) -> tuple[str, str]:
+        """The host and the folder. Raises ConfigError."""
         inventory = session.inventory
         name = self.host or inventory.group(inventory.web)[0].name
         if name not in inventory.hosts:
@@ -43,7 +48,7 @@ class PrimaryHost:
         path = self.path or posixpath.join(Layout(inventory.hosts[name].root).state, "store")
         if not path.startswith("/"):
             raise ConfigError(f"store: {path!r} is not absolute", where=inventory.path, key="store.path")
-        return HostStore(session.shell(name), posixpath.join(path, inventory.scope), session.clock)
+        return name, posixpath.join(path, inventory.scope)
 
     def preview(self) -> str:
         return f"ssh://{self.host or 'first host'}{self.path or '/<root>/.dojo/store'}"

@@ -4,6 +4,7 @@ init         init
 changes      deploy, rollback, restart, retire
 unfinished   resume, abort
 inventories  inventory, strategies
+hosts        check
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
@@ -21,6 +22,7 @@ from dojo_deploy.tasks import (
     backup,
     changes,
     db,
+    hosts,
     init,
     inventories,
     maintenance,
@@ -58,6 +60,7 @@ namespace = Collection(
     unfinished.abort,
     inventories.inventory,
     inventories.strategies,
+    hosts.check,
     reports.status,
     reports.releases,
     reports.history,

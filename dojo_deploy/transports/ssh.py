@@ -18,7 +18,7 @@ import fabric
 import paramiko
 import tenacity
 
-from dojo_deploy.errors import ConfigError, UnreachableError
+from dojo_deploy.errors import ConfigError, LoginError, UnreachableError
 from dojo_deploy.interfaces import Clock
 from dojo_deploy.inventory import Host, Ssh
 from dojo_deploy.transports import sockets
@@ -193,7 +193,7 @@ def _explained(exc: Exception, host: Host) -> UnreachableError:
         return refusal(host, exc.key.get_name(), exc.key.asbytes(), changed=True)
     if isinstance(exc, paramiko.AuthenticationException):
         offer = host.ssh.key or ("the agent's keys" if host.ssh.agent else "no key: set ssh.key or ssh.agent")
-        return UnreachableError(
+        return LoginError(
             f"{place} refused the login of {host.ssh.user}: {exc}", host=host.name, hint=f"offered: {offer}"
         )
     if isinstance(exc, paramiko.ssh_exception.IncompatiblePeer):

@@ -11,7 +11,7 @@ from dojo_deploy.balancers.alb import change, forward, maintenance, proof
 from dojo_deploy.balancers.alb.api import RULE, Api, connect, region_of
 from dojo_deploy.balancers.alb.site import Site
 from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.interfaces import Answer, Backend, Page, Session
+from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Session
 from dojo_deploy.inventory import BLUE, GREEN
 from dojo_deploy.secrets import Secret
 
@@ -126,6 +126,11 @@ class Alb:
             else f"until healthy, at most {self.healthy_within:g} s"
         )
         return tuple(f"{self.groups.get(one.slot, '')}: {word} {one.host} {one.address}, {wait}" for one in backends)
+
+    def faults(self, session: Session) -> tuple[Finding, ...]:
+        """Nothing of Amazon's answer; that it answers at all is asked. Raises BalancerError, ConfigError."""
+        self.serving(session, tuple(one for slot in self.groups for one in session.inventory.backends(slot)))
+        return ()
 
     def warnings(self, session: Session) -> tuple[str, ...]:
         """What draining costs, in seconds, and what makes a switch slow or hard to prove."""

@@ -14,8 +14,9 @@ from dojo_deploy.balancers.nginx import files
 from dojo_deploy.balancers.nginx.change import Change
 from dojo_deploy.balancers.nginx.host import Site, identity
 from dojo_deploy.balancers.nginx.inspect import inspect
+from dojo_deploy.balancers.nginx.ready import faults
 from dojo_deploy.errors import BalancerError, ConfigError, DojoError, FencedError, LostError, RefusedError
-from dojo_deploy.interfaces import Answer, Backend, Page
+from dojo_deploy.interfaces import Answer, Backend, Finding, Page
 from dojo_deploy.inventory import BLUE, GREEN
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Nginx:
         newer run has changed an nginx since, BalancerError when it was put back.
         """
         spare = _other(session, backend)
-        rows = _rows("down", (backend,), pool, spare)
+        rows = files.rows("down", (backend,), pool, spare)
         self._everywhere(
             session,
             f"drain {backend.host}",
@@ -78,7 +79,7 @@ class Nginx:
     def restore(self, session: Session, backend: Backend, pool: tuple[Backend, ...]) -> None:
         """Replaces another slot of the same host. Raises BalancerError when what was there before was put back."""
         spare = _other(session, backend)
-        rows = _rows("up", (backend,), pool, spare)
+        rows = files.rows("up", (backend,), pool, spare)
         self._everywhere(
             session,
             f"restore {backend.host}",
@@ -95,7 +96,7 @@ class Nginx:
         if not to:
             raise RefusedError("a switch to nothing would leave the site without a backend")
         spare = away or _other(session, to[0])
-        rows = (*_rows("up", to, (), spare), "only")
+        rows = (*files.rows("up", to, (), spare), "only")
         self._everywhere(
             session,
             f"switch to {to[0].slot}",
@@ -161,6 +162,9 @@ class Nginx:
             backends = [one for slot in (BLUE, GREEN) for one in session.inventory.backends(slot)]
             upstream = change.names(tuple(one.address for one in backends)).get(upstream, upstream)
         return Answer(found.status, upstream, release or "", found.body, found.headers.get("location", ""))
+
+    def faults(self, session: Session) -> tuple[Finding, ...]:
+        return tuple(one for found in _each(faults, self._changes(session, ())) for one in found)
 
     def warnings(self, session: Session) -> tuple[str, ...]:
         """What makes a reload lose requests or a drain wait for ever, per balancer host, in words."""
@@ -230,13 +234,6 @@ def _each(act: Callable[[Change], T], changes: list[Change]) -> list[T]:
     for failure in sorted(failures, key=lambda one: not isinstance(one, FencedError)):
         raise failure
     return [one.result() for one in pending]
-
-
-def _rows(
-    verb: str, changed: tuple[Backend, ...], known: tuple[Backend, ...], spare: tuple[Backend, ...]
-) -> tuple[str, ...]:
-    rows = (("know", known), (verb, changed), ("spare", spare))
-    return tuple(f"{word} {one.host} {one.address} {one.slot}" for word, backends in rows for one in backends)
 
 
 def _other(session: Session, backend: Backend) -> tuple[Backend, ...]:

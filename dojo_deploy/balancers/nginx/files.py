@@ -109,6 +109,14 @@ def line(address: str, *, up: bool) -> str:
     return f"server {address} {PATIENCE if up else 'down'};"
 
 
+def rows(
+    verb: str, changed: tuple[Backend, ...], known: tuple[Backend, ...], spare: tuple[Backend, ...]
+) -> tuple[str, ...]:
+    """What a change is told on standard input, a line per backend."""
+    each = (("know", known), (verb, changed), ("spare", spare))
+    return tuple(f"{word} {one.host} {one.address} {one.slot}" for word, backends in each for one in backends)
+
+
 def page(page: Page) -> dict[str, str]:
     """The parts of nginx's configuration that the page brings. Raises ConfigError."""
     for what, pattern, values in (
