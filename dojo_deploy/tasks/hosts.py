@@ -14,7 +14,7 @@ REFUSED = 10
 
 @command("inventory", "json")
 def check(context: Context, inventory: str = "", json: bool = False) -> None:
-    """What is wrong with the hosts, and the line that mends it.
+    """What is wrong with hosts, and what mends it.
 
     Reads only. Ends 10 when something would fail a deployment, 0 when nothing would.
     """
