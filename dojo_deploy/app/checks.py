@@ -26,6 +26,6 @@ def _masked(checked: Checked, site: Inventory) -> Checked:
     try:
         mask = redactor(site)
     except DojoError:
-        return checked  # a secret that cannot be read is a finding, and has told nobody anything
+        return checked  # which is a finding
     findings = tuple(replace(one, what=mask(one.what), fix=mask(one.fix)) for one in checked.findings)
     return replace(checked, findings=findings)

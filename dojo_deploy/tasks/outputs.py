@@ -34,7 +34,6 @@ class Outputs:
 
     def begin(self, session: OpenSession) -> None:
         """From here on it is known what must not be shown, and which file all is about."""
-        from dojo_deploy.confidential import redactor
         from dojo_deploy.reporters.annotations import Annotations
 
         if self._reporters:
