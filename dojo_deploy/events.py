@@ -168,7 +168,7 @@ class CensusTaken(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunFinished(Event):
-    """`verdict`: done, partial, tolerated, rolled back, aborted, halted, mixed, interrupted, fenced."""
+    """`verdict`: done, partial, tolerated, rolled back, kept, aborted, halted, mixed, interrupted, fenced."""
 
     run: str
     verdict: str

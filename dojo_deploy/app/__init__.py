@@ -5,8 +5,8 @@
     looks         status, history, releases, report: reads only
     checks        what is wrong with hosts before anything is deployed to them
     backups       the database dumped, read again, restored on trial, thinned out
-restores      a backup in the place of the live database
-schedules     backups that are made by themselves
+    restores      a backup in the place of the live database
+    schedules     backups that are made by themselves
     migrations    its schema brought to what serves
     windows       maintenance: the site closed, worked on, opened
     tuning        the database explained, indexed, vacuumed, its sessions ended, while it serves

@@ -32,11 +32,11 @@ def status(inventory: Site = None) -> CensusTaken:
         return told_apart(census, meant(session.store)) if census.verdict == "mixed" else census
 
 
-def is_closed(inventory: Site = None) -> bool:
-    """Whether users get the maintenance page now; False also where the balancer does not answer."""
+def is_closed(inventory: Site = None) -> bool | None:
+    """Whether users get the maintenance page now; None where the balancer does not answer."""
     with opening(inventory) as session, contextlib.suppress(DojoError):
         return session.inventory.balancer.closed(session)
-    return False
+    return None
 
 
 def holder(inventory: Site = None) -> lock.Entry | None:

@@ -162,7 +162,7 @@ async function run() {
       say(`an earlier attempt of this run stopped half-way: ${before.failed[0]}`);
       return 76;
     }
-    say('an earlier attempt of this run never ended; none of its migrations is half done, so the rest runs now');
+    say('an earlier attempt of this run did not end well; none of its migrations is half done, so the rest runs now');
   }
   const status = await new Promise((resolve) => {
     const { DOJO_GUARD, DOJO_LINE, DOJO_APPLIED, DOJO_BEGUN, DOJO_LOCK_WITHIN, ...env } = process.env;
