@@ -25,6 +25,7 @@ HELP = {
     "json": "JSON instead of text",
     "verbose": "every line that hosts print",
     "set": "a strategy's key for this run only: --set bake.first=3s (repeatable)",
+    "destroy": "remove its data, too",
     "wait": "also for what goes on once users are served: queue workers, older connections; in CI it always does",
     "probe": "measure what users see during the run, by a steady load through the balancer",
     "no-probe": "do not, even where the inventory says so",

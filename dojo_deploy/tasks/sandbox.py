@@ -40,18 +40,24 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
         print("no sandbox yet: invoke sandbox.up")
 
 
-@command("inventory")
-def down(context: Context, inventory: str = "") -> None:
+@command("inventory", "destroy")
+def down(context: Context, inventory: str = "", destroy: bool = False) -> None:
     """End the embedded fleet; its data stay.
 
-    Its own processes are ended, by their ids, and no others.
+    Its own processes are ended, by their ids, and no others. --destroy removes its folder, too.
     """
     from dojo_deploy import sandbox
     from dojo_deploy.sandbox.inventory import home
 
     with ended():
         path, options = _named(inventory)
-        sandbox.down(home(path, options))
+        folder = home(path, options)
+        there = folder.is_dir()
+        sandbox.down(folder, destroy=destroy)
+    if not there:
+        print("no sandbox here: nothing to end")
+    else:
+        print(f"the sandbox is down; {'its data are gone' if destroy else f'its data stay in {folder}'}")
 
 
 @command("inventory", "verbose")
