@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("--rig", type=Path, help="the rig's script; `rig.sh up` has been run")
     parser.add_argument("--rows", type=int, default=420_000, help="of the database that is backed up, in each half")
     parser.add_argument("--lab", type=Path, default=Path(os.environ.get("LAB", "/tmp/dojo-peers-lab")))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, help="default: 5; of backups 1")
     asked = parser.parse_args()
     if asked.what == "backups":
-        backups.main(asked.rows)
+        backups.main(asked.rows, asked.rounds or 1)
         return
     if asked.what == "rollback":
         rollback.main(asked.rounds)
@@ -38,9 +38,9 @@ def main() -> None:
     if asked.what == "scale":
         scale(Lab(asked.rig, asked.lab))
     elif asked.what == "peers":
-        peers(Lab(asked.rig, asked.lab), hosts=50, rounds=asked.rounds, most=2.3, least=1.75)
+        peers(Lab(asked.rig, asked.lab), hosts=50, rounds=asked.rounds or 5, most=2.3, least=1.75)
     else:
-        delayed(asked.rig, asked.lab, asked.rounds)
+        delayed(asked.rig, asked.lab, asked.rounds or 5)
 
 
 def peers(lab: Lab, *, hosts: int, rounds: int, most: float, least: float) -> None:

@@ -1,9 +1,15 @@
-"""A database of 1 GB into S3: `pg_dump -Fc | rclone rcat`, and ours, over SSH, in the same run; memory of ours."""
+"""A database of 1 GB into S3: `pg_dump -Fc | rclone rcat`, and ours, over SSH, in turns in the same run.
+
+Half of the database is random bytes. Both compress as pg_dump does by default. Theirs ends when the object is there,
+and reads nothing back; of ours, `seconds` is until then, and `with_verification` until it has been read back.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,13 +23,13 @@ from tests.sshd import Server, any_server
 from tests.stores import seaweed
 
 MB = 1e6
-# A row of noise does not compress, one of words does; each half is as large.
-NOISE = """(SELECT string_agg(gen_random_uuid()::text || gen_random_uuid()::text, '')
-  FROM generate_series(1, 14) WHERE n > 0)"""
-WORDS = "repeat('a card of the deck, and its text; ', 30)"
+WORDS = "repeat('a card of the deck, and its text; ', 28)"
+LONG = 1000  # bytes of noise in a row
+TABLES = 4  # in each half
+PEER, OURS, PARALLEL = "pg_dump -Fc | rclone rcat", "backup.create", "backup.create, jobs: one per core"
 
 
-def measure(rows: int, folder: Path) -> list[dict[str, Any]]:
+def measure(rows: int, rounds: int, folder: Path) -> list[dict[str, Any]]:
     """Wall seconds and the controller's peak memory of each way; `rows` of about 1 kB in each half."""
     os.environ["STORE_TEST_ACCESS"], os.environ["STORE_TEST_SECRET"] = seaweed.ACCESS, seaweed.SECRET
     for name in ("postgres", "seaweed", "way"):
@@ -36,23 +42,40 @@ def measure(rows: int, folder: Path) -> list[dict[str, Any]]:
         _fill(cluster, rows)
         size = int(cluster.psql(f"SELECT pg_database_size('{NAME}')"))
         found = [{"what": "the database", "MB": round(size / MB)}]
-        for what, run in (
-            ("pg_dump -Fc | rclone rcat", lambda: _rclone(cluster, endpoint, folder)),
-            ("backup.create", lambda: _ours(cluster, endpoint, way, folder, "")),
-            ("backup.create, compress: gzip:1", lambda: _ours(cluster, endpoint, way, folder, "gzip:1")),
-        ):
-            found.append({"what": what, **run()})
-            print(json.dumps(found[-1]), flush=True)
+        runs = {
+            PEER: lambda: _rclone(cluster, endpoint, folder),
+            OURS: lambda: _ours(cluster, endpoint, way, folder),
+            PARALLEL: lambda: _ours(cluster, endpoint, way, folder, jobs=os.cpu_count() or 2),
+        }
+        for turn in range(rounds):
+            for what, run in runs.items():
+                os.sync()  # what the one before has not written yet is not to be written on this one's time
+                found.append({"what": what, "round": turn + 1, **run()})
+                print(json.dumps(found[-1]), flush=True)
         return found
 
 
 def _fill(cluster: Cluster, rows: int) -> None:
     quoted = PASSWORD.replace("'", "''")
     cluster.psql(f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{quoted}'; CREATE DATABASE {NAME} OWNER {ROLE}")
-    for table, text in (("noise", NOISE), ("words", WORDS)):
-        sql = f"CREATE TABLE {table} AS SELECT n AS id, {text} AS text FROM generate_series(1, {rows}) n"
-        words = [cluster.bin / "psql", "-Xq", "-h", "127.0.0.1", "-p", str(cluster.port), "-U", ROLE, "-d", NAME]
-        subprocess.run([*words, "-c", sql], env={"PGPASSWORD": PASSWORD}, check=True, timeout=200)
+    words = [cluster.bin / "psql", "-Xq", "-h", "127.0.0.1", "-p", str(cluster.port), "-U", ROLE, "-d", NAME]
+    said = {"PGPASSWORD": PASSWORD}
+    rows = rows // TABLES
+    for number in range(TABLES):
+        tables = (
+            f"CREATE TABLE noise{number} (id int, bytes bytea); CREATE TABLE words{number} AS"
+            f" SELECT n AS id, {WORDS} AS text FROM generate_series(1, {rows}) n"
+        )
+        subprocess.run([*words, "-c", tables], env=said, check=True, timeout=200)
+        copy = [*words, "-c", f"COPY noise{number} FROM STDIN (FORMAT binary)"]
+        with subprocess.Popen(copy, env=said, stdin=subprocess.PIPE) as filling:
+            assert filling.stdin
+            filling.stdin.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+            for row in range(rows):
+                filling.stdin.write(struct.pack("!hiiI", 2, 4, row, LONG) + os.urandom(LONG))
+            filling.stdin.write(b"\xff\xff")
+        assert not filling.returncode
+    cluster.psql("CHECKPOINT")
 
 
 def _rclone(cluster: Cluster, endpoint: str, folder: Path) -> dict[str, Any]:
@@ -67,13 +90,12 @@ def _rclone(cluster: Cluster, endpoint: str, folder: Path) -> dict[str, Any]:
     return {"seconds": round(time.monotonic() - began, 1)}
 
 
-def _ours(cluster: Cluster, endpoint: str, way: Server, folder: Path, compress: str) -> dict[str, Any]:
+def _ours(cluster: Cluster, endpoint: str, way: Server, folder: Path, **more: Any) -> dict[str, Any]:
     ssh = way.host.ssh
     store = {"kind": "s3", "bucket": seaweed.BUCKET, "prefix": "ours", "endpoint": endpoint,
              "access_key": {"env": "STORE_TEST_ACCESS"}, "secret_key": {"env": "STORE_TEST_SECRET"}}  # fmt: skip
     database = {"kind": "postgres", "name": NAME, "host": "db1", "address": "127.0.0.1", "port": cluster.port,
-                "user": ROLE, "password": {"env": "BACKUP_TEST_PASSWORD"}, "bin": str(cluster.bin),
-                "compress": compress}  # fmt: skip
+                "user": ROLE, "password": {"env": "BACKUP_TEST_PASSWORD"}, "bin": str(cluster.bin), **more}  # fmt: skip
     site = {
         "app": {"name": "shop", "root": "/srv/shop", "processes": {}, "build": {"run": []}},
         "hosts": {"web": [{"name": "db1", "address": way.host.address, "port": ssh.port}]},
@@ -94,7 +116,8 @@ def _ours(cluster: Cluster, endpoint: str, way: Server, folder: Path, compress: 
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"it ended {process.returncode}: {said}")
-    return {**json.loads(said), "memory_MiB": round(used.ru_maxrss / 1024)}
+    cpu = round(used.ru_utime + used.ru_stime, 1)
+    return {**json.loads(said), "memory_MiB": round(used.ru_maxrss / 1024), "controller_cpu": cpu}
 
 
 def timed(file: str) -> None:
@@ -104,20 +127,22 @@ def timed(file: str) -> None:
     began, ends = time.monotonic(), {}
 
     def tell(what: str, _: int, /, *, total: int = 0) -> None:  # noqa: ARG001
-        ends[what] = time.monotonic()
+        ends.setdefault(what, time.monotonic())
 
     manifest = backups.back_up(file, tell=tell)
     done = time.monotonic()
-    stored = ends["dumped"] - began
+    stored = ends["verified"] - began  # reading begins when all of it is there
     print(json.dumps({"seconds": round(stored, 1), "with_verification": round(done - began, 1),
                       "dump_MB": round(manifest.dump.size / MB)}))  # fmt: skip
 
 
-def main(rows: int) -> None:
+def main(rows: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="dojo-bench-") as folder:
-        found = measure(rows, Path(folder))
+        found = measure(rows, rounds, Path(folder))
     (Path(__file__).parent / "backups.json").write_text(json.dumps(found, indent=1) + "\n")
-    peer, ours = found[1], found[2]
-    print(f"{ours['seconds'] / peer['seconds']:.2f} × the pipe; {ours['memory_MiB']} MiB")
-    if ours["seconds"] > peer["seconds"] * 1.05 or ours["memory_MiB"] > 150:
+    seconds = {name: [row["seconds"] for row in found if row["what"] == name] for name in (PEER, OURS, PARALLEL)}
+    peer, ours, parallel = (statistics.median(values) for values in seconds.values())
+    memory = max(row.get("memory_MiB", 0) for row in found)
+    print(f"{ours / peer:.2f} × the pipe, in parallel {parallel / peer:.2f} ×; {memory} MiB")
+    if ours > peer * 1.05 or parallel > ours or memory > 150:
         raise SystemExit("the promise does not hold")

@@ -57,6 +57,19 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Dump:
+    """One that is read again. `format`: pg_dump's `custom` one, or its `directory`, packed by tar."""
+
+    stream: BinaryIO
+    size: int
+    format: str = "custom"
+
+    @property
+    def is_packed(self) -> bool:
+        return self.format == "directory"
+
+
+@dataclass(frozen=True)
 class Swap:
     """Two databases that trade places: `new` becomes `live`, and what was `live` becomes `old`, kept until `until`."""
 
@@ -78,7 +91,7 @@ class Beside(Protocol):
     def others(self, session: Session) -> Mapping[str, str]:
         """Every database of the server: name -> its comment, which says of ours what they are."""
 
-    def bring_back(self, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]) -> Contents:
+    def bring_back(self, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
         """As `restore`, but as it was: with its owners, grants, settings and locale, and with fresh statistics.
 
         Raises DamagedError for a bad dump; what was begun is left to `drop_scratch`.
@@ -119,6 +132,10 @@ class Database(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def format(self) -> str:
+        """Of the dumps that it makes now: see `Dump`."""
+
     def look(self, session: Session) -> Server:
         """Also when there is no such database: then it has size 0 and no properties.
 
@@ -131,10 +148,10 @@ class Database(Protocol):
     def globals(self, session: Session, server: Server) -> bytes:
         """Roles and their memberships, without passwords where they may not be read."""
 
-    def read_through(self, session: Session, dump: BinaryIO) -> None:
+    def read_through(self, session: Session, dump: Dump) -> None:
         """Reads a dump to its end, as a restore would. Raises DamagedError."""
 
-    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
+    def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         """Restores into a new, marked database called `name`, and counts. Raises DamagedError for a bad dump."""
 
     def drop_scratch(self, session: Session, name: str) -> None:

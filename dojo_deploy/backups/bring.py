@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from dojo_deploy.backups import catalogue
 from dojo_deploy.backups.catalogue import Backup
-from dojo_deploy.backups.check import differences, stored, whole
+from dojo_deploy.backups.check import differences, dumped, whole
 from dojo_deploy.backups.measured import Tell
 from dojo_deploy.database import Contents, Database
 from dojo_deploy.errors import DamagedError
@@ -32,8 +29,7 @@ def bring(session: Session, database: Database, backup: Backup, name: str, *, sh
     if manifest.dump.sha256 != sha256:
         raise DamagedError(f"{backup.id} is not what it was when the restore was planned")
     database.drop_scratch(session, name)
-    restored = partial(tell, "restored", total=manifest.dump.size)
-    with stored(session, backup.id, catalogue.DUMP, manifest.dump, restored) as dump:
+    with dumped(session, manifest, "restored", tell) as dump:
         contents = database.beside.bring_back(session, dump, name, manifest.properties)
     if wrong := differences(manifest, contents):
         raise DamagedError(f"what came back is not what had been there: {'; '.join(wrong)}")

@@ -12,7 +12,7 @@ from dojo_deploy.backups.catalogue import Backup
 from dojo_deploy.backups.manifest import Manifest, Part, Proof
 from dojo_deploy.backups.measured import Measured, Tapped, Tell
 from dojo_deploy.clock import utc
-from dojo_deploy.database import Contents, Database
+from dojo_deploy.database import Contents, Database, Dump
 from dojo_deploy.errors import DamagedError, DojoError, RefusedError
 from dojo_deploy.interfaces import Session
 
@@ -28,9 +28,7 @@ def verify(session: Session, database: Database, backup: Backup, *, tell: Tell) 
 
 def read_back(session: Session, database: Database, manifest: Manifest, *, tell: Tell) -> None:
     """Every stored byte goes through sha256 here and through the database's own reader there."""
-    with stored(
-        session, manifest.id, catalogue.DUMP, manifest.dump, partial(tell, "verified", total=manifest.dump.size)
-    ) as dump:
+    with dumped(session, manifest, "verified", tell) as dump:
         database.read_through(session, dump)
     with stored(session, manifest.id, catalogue.GLOBALS, manifest.globals):
         pass
@@ -46,11 +44,11 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
     server = database.look(session)
     if _major(server.version) < _major(manifest.server):
         raise RefusedError(f"{backup.id} was dumped from {manifest.server}, and the server here is {server.version}")
-    contents, restored = Contents(), partial(tell, "restored", total=manifest.dump.size)
+    contents = Contents()
     wrong: tuple[str, ...] = ()
     with _scratch(session, database, backup.id) as name:
         try:
-            with stored(session, backup.id, catalogue.DUMP, manifest.dump, restored) as dump:
+            with dumped(session, manifest, "restored", tell) as dump:
                 contents = database.restore(session, dump, name)
             wrong = differences(manifest, contents)
         except DamagedError as exc:
@@ -66,6 +64,14 @@ def whole(backup: Backup) -> Manifest:
     if backup.manifest is None:
         raise DamagedError(f"{backup.id}: {backup.damage or 'its manifest is gone'}")
     return backup.manifest
+
+
+@contextmanager
+def dumped(session: Session, manifest: Manifest, what: str, tell: Tell) -> Iterator[Dump]:
+    """A backup's dump to read; `what` is told to be done with it. As `stored`."""
+    part = manifest.dump
+    with stored(session, manifest.id, catalogue.DUMP, part, partial(tell, what, total=part.size)) as stream:
+        yield Dump(stream, part.size, manifest.format)
 
 
 @contextmanager

@@ -61,6 +61,7 @@ def create(
             by=by,
             release=release,
             live_size=server.size,
+            format=database.format,
             dump=Part(dumped.size, dumped.sha256),
             globals=Part(roles.size, roles.sha256),
             rows=dict(contents.rows),

@@ -32,6 +32,7 @@ class Manifest:
     by: str
     release: str = ""  # that was in service
     live_size: int = 0  # of the database itself
+    format: str = "custom"  # of the dump
     dump: Part = Part(0, "")
     globals: Part = Part(0, "")
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Manifest:
     @classmethod
     def decoded(cls, data: bytes) -> Manifest:
         """Raises DamagedError for what is no manifest."""
-        values = _decoded(cls, data)
+        values = _decoded(cls, data, format="custom")  # the only one, before there was another
         parts = {name: Part(**values[name]) for name in ("dump", "globals")}
         return cls(**{**values, **parts, "migrations": tuple(values["migrations"])})
 
@@ -80,9 +81,9 @@ def _encoded(value: Any) -> bytes:
     return json.dumps(asdict(value), indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _decoded(cls: type[Any], data: bytes) -> dict[str, Any]:
+def _decoded(cls: type[Any], data: bytes, **known: str) -> dict[str, Any]:
     try:
-        values = json.loads(data)
+        values = known | json.loads(data)
         return {item.name: values[item.name] for item in fields(cls)}
     except (ValueError, KeyError, TypeError) as exc:
         raise DamagedError(f"what is stored is no {cls.__name__.lower()}: {exc!r}") from exc

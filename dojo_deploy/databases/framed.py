@@ -6,6 +6,8 @@ import io
 import threading
 from typing import BinaryIO
 
+from dojo_deploy.errors import ConfigError
+from dojo_deploy.secrets import Secret
 from dojo_deploy.streams import Sink
 
 NOISE = 64 << 10  # of a login shell, before the first mark
@@ -61,6 +63,14 @@ class Framed:
     def _give(self, data: bytes) -> None:
         if data:
             self._into(data)
+
+
+def first_line(password: Secret | None) -> bytes:
+    """Of a script's standard input."""
+    value = password.reveal() if password else ""
+    if "\n" in value:
+        raise ConfigError("the database's password has more than one line", key="database.password")
+    return f"{value}\n".encode()
 
 
 class Answered(io.RawIOBase, BinaryIO):

@@ -1,22 +1,23 @@
-"""PostgreSQL, by its own programs on a host: pg_dump's custom format, pg_restore, psql."""
+"""PostgreSQL, by its own programs on a host: pg_dump, pg_restore, psql."""
 
 from __future__ import annotations
 
 import io
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from dojo_deploy.command import Command
-from dojo_deploy.database import Backups, Contents, Server, Swap
+from dojo_deploy.database import Backups, Contents, Dump, Server, Swap
 from dojo_deploy.databases import postgres_beside as beside
 from dojo_deploy.databases import postgres_beside_scripts as beside_scripts
 from dojo_deploy.databases import postgres_scripts as scripts
-from dojo_deploy.databases.framed import Answered, Framed
+from dojo_deploy.databases import postgres_spool_scripts as spooled
+from dojo_deploy.databases.framed import Answered, Framed, first_line
 from dojo_deploy.databases.postgres_tuning import PostgresTuning
-from dojo_deploy.databases.rows import complaint, rows, sets
+from dojo_deploy.databases.rows import complaint, contents_of, rows, sets
 from dojo_deploy.errors import BackupError, ConfigError, DamagedError, LostError, RefusedError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.secrets import Secret
@@ -57,6 +58,8 @@ class Postgres:
     owner: Role | None = None  # who tunes: the owner of the tables, in pg_monitor; none: `user`
     bin: str = ""  # folder of the programs on the host; empty: PATH
     compress: str = ""  # as pg_dump's --compress: 1, gzip:9, zstd:3; empty: its default
+    jobs: int = 1  # processes that dump and restore; more than 1 want a folder on the host meanwhile: `spool`
+    spool: str = ""  # where that folder is made, which has to have room for the database; empty: /var/tmp
     data: str = ""  # a folder on `host` in the database's file system; empty: the server is asked, if it may tell
     leaked_after: float = 300.0  # idle in a transaction for longer: its application has forgotten it
     pool: int = 10  # connections that each process of the application may open
@@ -75,11 +78,17 @@ class Postgres:
             raise ConfigError(f"{self.ownership!r} is not possible", key="ownership", hint="keep or user")
         if self.compress and not re.fullmatch(r"[a-z0-9:=,]+", self.compress):
             raise ConfigError("wants what pg_dump's --compress takes", key="compress")
+        if self.jobs < 1:
+            raise ConfigError(f"{self.jobs} cannot dump anything", key="jobs", hint="1, or more")
 
     @property
     def tuning(self) -> PostgresTuning:
         who = replace(self, user=self.owner.user, password=self.owner.password) if self.owner else self
         return PostgresTuning(self.name, self.runs_on, self.data, self.leaked_after, who.run)
+
+    @property
+    def format(self) -> str:
+        return "directory" if self.jobs > 1 else "custom"
 
     @property
     def beside(self) -> Postgres:
@@ -113,7 +122,8 @@ class Postgres:
         return contents_of(rows(self.ask(session, scripts.COUNT, {}, within=self.backups.within, reads=True)))
 
     def dump(self, session: Session, into: Sink) -> Contents:
-        heard = self.run(session, scripts.DUMP.replace("@COUNT@", scripts.COUNT), into=into, answered=True, reads=True)
+        script = (spooled if self.jobs > 1 else scripts).DUMP.replace("@COUNT@", scripts.COUNT)
+        heard = self.run(session, script, into=into, answered=True, reads=True)
         found = list(rows(heard.words))
         ended = next((values[0] for name, values in found if name == "dumped"), None)
         if heard.status or ended != 0:
@@ -129,12 +139,13 @@ class Postgres:
             raise BackupError("roles were not dumped", hint=complaint(heard.words))
         return bytes(taken)
 
-    def read_through(self, session: Session, dump: BinaryIO) -> None:
-        heard = self.run(session, scripts.READ, stdin=dump)
+    def read_through(self, session: Session, dump: Dump) -> None:
+        script = (spooled if dump.is_packed else scripts).READ
+        heard = self.run(session, script, str(dump.size), stdin=dump.stream)
         if heard.status:
             raise DamagedError(f"pg_restore could not read the dump (ended {heard.status})", hint=heard.words[-500:])
 
-    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
+    def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         self.ask(session, scripts.CREATE, {"scratch": name}, database=self.aside)
         return self.fill(session, dump, name, "--no-owner", "--no-privileges", "--no-comments")
 
@@ -144,7 +155,7 @@ class Postgres:
     def others(self, session: Session) -> Mapping[str, str]:
         return beside.others(self, session)
 
-    def bring_back(self, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]) -> Contents:
+    def bring_back(self, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
         return beside.bring_back(self, session, dump, name, properties)
 
     def approve(self, session: Session, name: str) -> None:
@@ -162,9 +173,10 @@ class Postgres:
     def preview(self, verb: str, *names: str) -> tuple[str, ...]:
         return beside.preview(self, verb, *names)
 
-    def fill(self, session: Session, dump: BinaryIO, name: str, *words: str) -> Contents:
+    def fill(self, session: Session, dump: Dump, name: str, *words: str) -> Contents:
         """Restores a dump into a new database, and counts."""
-        heard = self.run(session, scripts.RESTORE, name, *words, stdin=dump)
+        script = (spooled if dump.is_packed else scripts).RESTORE
+        heard = self.run(session, script, str(dump.size), name, *words, stdin=dump.stream)
         if heard.status:
             raise DamagedError(f"pg_restore could not restore the dump (ended {heard.status})", hint=heard.words[-500:])
         return contents_of(rows(self.ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
@@ -203,7 +215,7 @@ class Postgres:
         mark = secrets.token_hex(16)
         heard = Framed(mark, into)
         user, password = (self.reader, self.reader_password) if reads and self.reader else (self.user, self.password)
-        first = f"{_one_line(password)}\n".encode()
+        first = first_line(password)
         feed = Answered(first, heard.over) if answered else Chained(io.BytesIO(first), *([stdin] if stdin else []))
         text = Command.of("sh", "-c", script, "dojo-database", mark, *words, env=self._environment(user)).render()
         try:
@@ -213,6 +225,8 @@ class Postgres:
             heard.over.set()
         if heard.status is None:
             raise LostError("the database's programs did not say how they ended", host=self.runs_on)
+        if heard.status == scripts.NO_ROOM:
+            raise BackupError(f"{self.runs_on}: {heard.words}", hint="set database.spool to a folder on a larger disk")
         return heard
 
     def _environment(self, user: str) -> dict[str, str]:
@@ -226,25 +240,8 @@ class Postgres:
             "DOJO_BIN": self.bin,
             "DOJO_MIGRATIONS": self.migrations,
             "DOJO_COMPRESS": f"--compress={self.compress}" if self.compress else "",
+            "DOJO_JOBS": str(self.jobs),
+            "DOJO_SPOOL": self.spool,
             "DOJO_SECONDS": f"{self.backups.within:.0f}",
             "DOJO_LOCK_MS": f"{self.lock_within * 1000:.0f}",
         }
-
-
-def _one_line(password: Secret | None) -> str:
-    value = password.reveal() if password else ""
-    if "\n" in value:
-        raise ConfigError("the database's password has more than one line", key="database.password")
-    return value
-
-
-def contents_of(told: Iterable[tuple[str, list[Any]]]) -> Contents:
-    """What COUNT's rows say."""
-    found = list(told)
-    single = {name: values[0] for name, values in found if len(values) == 1}
-    return Contents(
-        {values[0]: values[1] for name, values in found if name == "rows"},
-        constraints=single.get("constraints", 0),
-        indexes=single.get("indexes", 0),
-        migrations=tuple(values[0] for name, values in found if name == "migration"),
-    )

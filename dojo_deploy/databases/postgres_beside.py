@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from dojo_deploy.database import Contents, Swap
+from dojo_deploy.database import Contents, Dump, Swap
 from dojo_deploy.databases import postgres_beside_scripts as scripts
 from dojo_deploy.interfaces import Session
 
@@ -20,9 +20,7 @@ def others(postgres: Postgres, session: Session) -> Mapping[str, str]:
     return {name: comment for _, name, comment in found}
 
 
-def bring_back(
-    postgres: Postgres, session: Session, dump: BinaryIO, name: str, properties: Mapping[str, Any]
-) -> Contents:
+def bring_back(postgres: Postgres, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
     mine = postgres.ownership == "user"
     values = {"new": name, "properties": json.dumps(_without_roles(properties) if mine else properties)}
     postgres.ask(session, scripts.CREATE, values, database=postgres.aside)
@@ -49,7 +47,8 @@ def preview(postgres: Postgres, verb: str, *names: str) -> tuple[str, ...]:
     at = f"{postgres.runs_on}: "
     inside = f"psql {postgres.aside}: "
     if verb == "dump":
-        return (f"{at}pg_dump -Fc {postgres.name}", f"{at}pg_dumpall --globals-only", f"{at}pg_restore -f /dev/null")
+        how = f"-Fd -j {postgres.jobs}" if postgres.jobs > 1 else "-Fc"
+        return (f"{at}pg_dump {how} {postgres.name}", f"{at}pg_dumpall --globals-only", f"{at}pg_restore -f /dev/null")
     if verb == "bring_back":
         (new,) = names
         return (

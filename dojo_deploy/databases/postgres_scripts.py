@@ -6,6 +6,8 @@ Each script's first line of standard input is the password, which so is in no ar
 
 from __future__ import annotations
 
+NO_ROOM = 28  # what a script ends with that found too little room on the disk; as the kernel's own number
+
 PROLOGUE = r"""
 umask 077
 LC_ALL=C; PGCLIENTENCODING=UTF8; export LC_ALL PGCLIENTENCODING PGDATABASE
@@ -30,15 +32,8 @@ tell $? "$said"
 """
 )
 
-# The rows are counted in the snapshot that is dumped. The controller answers when it has heard all: an exit status must
-# not overtake what a slow store has not taken yet.
-DUMP = (
-    PROLOGUE
-    + r"""
-exec 3>&1
-dump='timeout -k 10 "$DOJO_SECONDS" pg_dump -Fc --snapshot="$SNAPSHOT" --lock-wait-timeout="$DOJO_LOCK_MS" \
-  --no-password $DOJO_COMPRESS </dev/null >&3'
-export dump
+# The rows are counted in the snapshot that is dumped.
+SNAPSHOT = r"""
 said=$(sql 2>&1 <<'SQL'
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT set_config(name, CASE name WHEN 'row_security' THEN 'off' ELSE '0' END, true) AS quiet FROM pg_settings
@@ -56,6 +51,19 @@ COMMIT;
 SQL
 )
 tell $? "$said"
+"""
+
+# The controller answers when it has heard all: an exit status must not overtake what a slow store has not taken yet.
+DUMP = (
+    PROLOGUE
+    + r"""
+exec 3>&1
+dump='timeout -k 10 "$DOJO_SECONDS" pg_dump -Fc --snapshot="$SNAPSHOT" --lock-wait-timeout="$DOJO_LOCK_MS" \
+  --no-password $DOJO_COMPRESS </dev/null >&3'
+export dump
+"""
+    + SNAPSHOT
+    + r"""
 IFS= read -r _ || :
 """
 )
@@ -72,6 +80,7 @@ tell $? "$said"
 READ = (
     PROLOGUE
     + r"""
+shift
 said=$(timeout -k 10 "$DOJO_SECONDS" pg_restore -f /dev/null 2>&1)
 tell $? "$said"
 """
@@ -80,6 +89,7 @@ tell $? "$said"
 RESTORE = (
     PROLOGUE
     + r"""
+shift
 said=$(timeout -k 10 "$DOJO_SECONDS" pg_restore --exit-on-error --no-password -d "$@" 2>&1)
 tell $? "$said"
 """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from dojo_deploy.database import Contents
 
 
 def sets(values: Mapping[str, str]) -> str:
@@ -18,6 +20,18 @@ def rows(text: str) -> Iterator[tuple[str, list[Any]]]:
         if line.startswith('["'):
             name, *values = json.loads(line)
             yield name, values
+
+
+def contents_of(told: Iterable[tuple[str, list[Any]]]) -> Contents:
+    """What COUNT's rows say."""
+    found = list(told)
+    single = {name: values[0] for name, values in found if len(values) == 1}
+    return Contents(
+        {values[0]: values[1] for name, values in found if name == "rows"},
+        constraints=single.get("constraints", 0),
+        indexes=single.get("indexes", 0),
+        migrations=tuple(values[0] for name, values in found if name == "migration"),
+    )
 
 
 def complaint(text: str) -> str:

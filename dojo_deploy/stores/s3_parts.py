@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 from dojo_deploy.errors import StoreError
 from dojo_deploy.streams import Sink
 
-PART = 8 << 20
-GROWS = 1000  # parts of one size: with 10,000 of them an object may have 440 GB
+PART = 6 << 20
+GROWS = 1000  # parts of one size: with 10,000 of them an object may have 340 GB
 LANES = 3
 ATTEMPTS = 4
 STALE_SECONDS = 86400.0  # an upload that is older was left by a killed process

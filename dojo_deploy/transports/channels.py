@@ -93,12 +93,18 @@ class Conversation:
         # One piece of each at a time: who talks without end must not talk past the deadline.
         heard = False
         if self.channel.recv_ready():
-            on_output(self.channel.recv(CHUNK))
+            on_output(self._taken(self.channel.recv))
             heard = True
         if self.channel.recv_stderr_ready():
-            on_error(self.channel.recv_stderr(CHUNK))
+            on_error(self._taken(self.channel.recv_stderr))
             heard = True
         return heard
+
+    def _taken(self, recv: Callable[[int], bytes]) -> bytes:
+        try:
+            return recv(CHUNK)
+        except self.broken as exc:  # what is taken is answered with a wider window, over a connection that may be gone
+            raise LostError("connection lost while a command's output was taken", host=self.host) from exc
 
 
 class Through:

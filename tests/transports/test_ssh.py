@@ -13,6 +13,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,6 +161,22 @@ def test_a_killed_connection_is_unknown_and_the_next_call_connects_again(tmp_pat
             shell.run(Command.of("sleep", "5"), within=20)
         assert shell.run(Command.of("true"), within=5).ok
         assert shell.connects == 2
+
+
+def test_a_connection_that_ends_while_its_output_is_taken_is_lost(tmp_path: Path, shell_to: Opener) -> None:
+    with any_server(tmp_path) as server:
+        shell = shell_to(server.host)
+        shell.open()
+
+        def refuse(_: object) -> None:
+            raise EOFError
+
+        def cut(_: bytes) -> None:
+            link: Any = shell._link
+            link._transport.packetizer.send_message = refuse  # as of a socket that is gone, before anybody noticed
+
+        with pytest.raises(LostError, match="output was taken"):
+            shell.stream("head -c 4000000 /dev/zero; sleep 5", within=10, on_output=cut)
 
 
 @needs_openssh
