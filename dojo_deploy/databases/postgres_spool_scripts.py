@@ -29,9 +29,10 @@ folder() {{
 """
 
 # Runs inside of psql, under its snapshot. pg_dump names on stderr what is whole; the rest, its table of contents above
-# all, goes when it has ended well.
+# all, goes when it has ended well, and last the sums of all of it. A file may get the inode of one that has left: tar,
+# which removes what it has packed, then takes it for a link to that one, and stores another table's rows.
 _PACKED = r"""
-cd "$SPOOL" && touch sent || exit
+cd "$SPOOL" && touch sums || exit
 {
   sh -c 'echo $$ >pid; exec "$@"' sh timeout -k 10 "$DOJO_SECONDS" pg_dump --verbose -Fd -f dump -j "$DOJO_JOBS" \
     --snapshot="$SNAPSHOT" --lock-wait-timeout="$DOJO_LOCK_MS" --no-password $DOJO_COMPRESS </dev/null 2>&1 >/dev/null
@@ -42,7 +43,7 @@ cd "$SPOOL" && touch sent || exit
       "pg_dump: finished item "*)
         item=${line#pg_dump: finished item }
         for file in dump/"${item%% *}".dat*; do
-          [ ! -e "$file" ] || { echo "$file" >>sent; echo "$file"; }
+          [ ! -e "$file" ] || { sha256sum "$file" >>sums && echo "$file"; }
         done ;;
       "ended "*) echo "${line#ended }" >status; rm -f pid ;;
       "pg_dump: error: "*|"pg_dump: warning: "*|"pg_dump: detail: "*|"pg_dump: hint: "*) printf '%s\n' "$line" >&2 ;;
@@ -50,8 +51,14 @@ cd "$SPOOL" && touch sent || exit
       *) printf '%s\n' "$line" >&2 ;;
     esac
   done
-  [ "$(cat status)" != 0 ] || ls dump | sed 's,^,dump/,' | grep -vxFf sent
-} | tar -cf - --no-recursion --remove-files -T - >&3 && (exit "$(cat status)")
+  if [ "$(cat status)" = 0 ]; then
+    cut -c 67- sums >sent
+    ls dump | sed 's,^,dump/,' | grep -vxFf sent | while IFS= read -r file; do
+      sha256sum "$file" >>sums && echo "$file"
+    done
+    echo sums
+  fi
+} | tar -cf - --no-recursion --hard-dereference --remove-files -T - >&3 && (exit "$(cat status)")
 """
 
 # Nobody may be left on the other side to take what comes, which is seen only when something comes: so standard input is
@@ -80,7 +87,10 @@ _UNPACKED = (
     + _FOLDER
     + r"""
 folder "$1"; shift
-said=$(timeout -k 10 "$DOJO_SECONDS" tar -xf - -C "$SPOOL" 2>&1) || { tell $? "$said"; exit 0; }
+said=$(cd "$SPOOL" && {
+  timeout -k 10 "$DOJO_SECONDS" tar -xf - && sha256sum --quiet -c sums &&
+    [ "$(ls dump | wc -l)" -eq "$(wc -l <sums)" ] || exit
+} 2>&1) || { tell $? "$said"; exit 0; }
 """
 )
 

@@ -93,12 +93,11 @@ class _Upload:
         self._buffer += data
         self._size += len(data)
         while len(self._buffer) >= (size := PART * (1 + len(self._sent) // GROWS)):
-            self._send(bytes(memoryview(self._buffer)[:size]))
-            del self._buffer[:size]
+            self._send(size)
 
     def finish(self) -> None:
         if self._buffer or not self._sent:
-            self._send(bytes(self._buffer))
+            self._send(len(self._buffer))
         parts = [{"PartNumber": number, "ETag": part.result()} for number, part in enumerate(self._sent, 1)]
         self._pool.shutdown()
         try:
@@ -121,9 +120,11 @@ class _Upload:
             return bool(self._place.client.head_object(**self._place.words)["ContentLength"] == self._size)
         return False
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, size: int) -> None:
         if len(self._sent) >= LANES:
             self._sent[-LANES].result()
+        data = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
         self._sent.append(self._pool.submit(self._put, len(self._sent) + 1, data))
 
     def _put(self, number: int, data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import io
 import json
 import os
@@ -79,12 +80,7 @@ def test_large_objects_are_in_it_and_so_is_the_way_through_s3(remote: Bed, spool
     assert backups.drill(bed.site).wrong == ()
     names: list[str] = []
 
-    def look(data: bytes) -> bytes:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            names.extend(archive.getnames())
-        return data
-
-    bed.put(f"backups/{manifest.id}/database.dump", look)
+    bed.put(f"backups/{manifest.id}/database.dump", lambda data: names.extend(members(data)) or data)
     assert len([name for name in names if "/blob_" in name]) == 20
     assert "dump/toc.dat" in names
     assert len(set(names)) == len(names)
@@ -112,6 +108,67 @@ def test_a_connection_that_is_cut_ends_the_dump_and_its_folder(packed: Bed, spoo
     until(lambda: not packed.cluster.dumps(), what="pg_dump to end by itself")
     until(lambda: not list(spool.iterdir()), what="its folder to go")
     assert backups.back_up(packed.site).rows.items() >= ROWS.items()
+
+
+@pytest.fixture
+def alike(cluster: Cluster) -> Iterator[list[str]]:
+    """Tables of the same form, whose rows differ."""
+    names = [f"alike{number}" for number in range(12)]
+    for name in names:
+        noise = f"SELECT md5(n || '{name}') AS text FROM generate_series(1, 20000) n"
+        cluster.psql(f"CREATE TABLE {name} AS {noise}", database=NAME, user=ROLE)
+    yield names
+    for name in names:
+        cluster.psql(f"DROP TABLE {name}", database=NAME, user=ROLE)
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        found = {each.name: (each, archive.extractfile(each)) for each in archive}
+        assert all(each.isreg() for each, _ in found.values()), "a link to another table's rows"
+        return {name: file.read() for name, (_, file) in found.items() if file}
+
+
+def test_each_table_has_rows_of_its_own_also_where_a_file_gets_the_inode_of_another(
+    packed: Bed, alike: list[str]
+) -> None:
+    manifest = backups.back_up(packed.site)
+    stored: list[dict[str, bytes]] = []
+    packed.put(f"backups/{manifest.id}/database.dump", lambda data: stored.append(members(data)) or data)
+    large = [data for name, data in stored[0].items() if name.endswith(".dat.gz") and len(data) > 100_000]
+    assert len(set(large)) == len(large) >= len(alike)
+
+
+def test_one_tables_rows_in_the_place_of_anothers_are_found(packed: Bed, alike: list[str]) -> None:
+    manifest = backups.back_up(packed.site)
+    sizes: list[tuple[int, str]] = []
+
+    def exchange(data: bytes) -> bytes:
+        found = members(data)
+        twins = [name for name in found if name.endswith(".dat.gz") and len(found[name]) > 100_000][:2]
+        found[twins[0]] = found[twins[1]]
+        with io.BytesIO() as into, tarfile.open(fileobj=into, mode="w") as archive:
+            for name, content in found.items():
+                about = tarfile.TarInfo(name)
+                about.size = len(content)
+                archive.addfile(about, io.BytesIO(content))
+            archive.close()
+            changed = into.getvalue()
+        sizes.append((len(changed), hashlib.sha256(changed).hexdigest()))
+        return changed
+
+    def lie(data: bytes) -> bytes:
+        values: dict[str, Any] = json.loads(data[data.index(b"{") :])
+        values["dump"] = dict(zip(("size", "sha256"), sizes[0], strict=True))
+        return json.dumps(values).encode()
+
+    assert alike
+    packed.put(f"backups/{manifest.id}/database.dump", exchange)
+    packed.put(f"backups/{manifest.id}/manifest.json", lie)
+    with pytest.raises(DamagedError) as caught:
+        backups.verify(packed.site)
+    assert "FAILED" in caught.value.hint
+    assert "could not restore" in backups.drill(packed.site).wrong[0]
 
 
 @pytest.mark.parametrize("damage", ["cut", pytest.param("flip", marks=pytest.mark.soak)])
