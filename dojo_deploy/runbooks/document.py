@@ -16,13 +16,21 @@ BACKUP = re.compile(r"\bpg_dump\b|\bbackup\b", re.I)
 CLOSES = re.compile(r"maintenance[_ ]mode", re.I)
 MIGRATES = re.compile(r"\bmigrate\s+deploy\b", re.I)
 CDN = re.compile(r"\b(cdn|cloudflare|fastly|cloudfront)\b", re.I)
+PROCEDURE = re.compile(r"(deploy|roll ?back|blue.?green|release)[^/]*$", re.I)
+NODE = re.compile(r"^(sudo\s+)?(npm|npx|node|yarn|pnpm)\s", re.I)
+CHANGES = re.compile(r"^(sudo\s+)?(pm2|systemctl)\s+(re)?(start|load)|^\./\S*(deploy|switch|cutover)\S*", re.I)
+FOUND = re.compile(r"\bnvm\s+(use|exec)|\bPATH=|/bin/(node|npm)|\bwhich\s+(node|npm|pm2)|\bcommand\s+-v\s", re.I)
+CENSUS = re.compile(
+    r"\b(dojo|invoke)\s+(deploy|rollback|restart|status)|\bcensus\b|\bwhich release\b|\b(release|version)\b.*\bhost",
+    re.I,
+)
 ENTRY = re.compile(r"^\s*\d+\.\s+(.+?)\s*$")
 
 
 def faults(lines: Sequence[Line]) -> Iterator[Fault]:
     for check in (
         _contradictions, _alerts, _contacts, _backup_first, _migration_bare, _schema_unsaid, _frontend_unsaid,
-        _sql_in_shell,
+        _sql_in_shell, _login_shell, _census_unsaid,
     ):  # fmt: skip
         yield from check(lines)
 
@@ -146,6 +154,39 @@ def _sql_in_shell(lines: Sequence[Line]) -> Iterator[Fault]:
                     "psql -X -d NAME -f FILE; or the db.* commands",
                 )  # fmt: skip
             told.add(line.fence)
+
+
+def _login_shell(lines: Sequence[Line]) -> Iterator[Fault]:
+    for inside in _procedures(lines):
+        first = next((line for line in inside if NODE.match(line.text)), None)
+        if first and any(CHANGES.match(line.text) for line in inside) and not any(FOUND.search(x.text) for x in lines):
+            yield _fault(
+                first, "node-of-a-login-shell", UNCLEAR,
+                "over SSH, from cron and in CI no profile is read: nvm's node is not in PATH, or another one is",
+                "absolute paths, looked up before anything is changed: command -v node npm pm2",
+            )  # fmt: skip
+            return
+
+
+def _census_unsaid(lines: Sequence[Line]) -> Iterator[Fault]:
+    for inside in _procedures(lines):
+        heading = inside[0].heading
+        if any(CHANGES.match(line.text) for line in inside) and not any(
+            CENSUS.search(line.text) for line in lines if line.heading == heading
+        ):
+            yield _fault(
+                inside[-1], "no-census", DANGEROUS,
+                "nothing ever asks which release answers where: one host that kept the old code is found by its users",
+                "invoke status: link, processes and health answer of every host, and through the balancer",
+            )  # fmt: skip
+
+
+def _procedures(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """The commands under each heading of a deployment, where there are several."""
+    for heading in dict.fromkeys(line.heading for line in lines if PROCEDURE.search(line.heading)):
+        inside = [line for line in lines if line.heading == heading and line.kind == COMMAND]
+        if len(inside) > 1:
+            yield inside
 
 
 def _same(contact: str, role: str) -> bool:

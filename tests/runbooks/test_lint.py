@@ -9,7 +9,7 @@ import pytest
 from invoke import Exit
 
 from dojo_deploy.runbooks.lint import lint
-from dojo_deploy.runbooks.reading import COMMAND, COMMENT, PROSE, lines
+from dojo_deploy.runbooks.reading import COMMAND, COMMENT, DATA, PROSE, lines
 from dojo_deploy.runbooks.rules import RULES
 from dojo_deploy.tasks import runbook
 
@@ -121,10 +121,9 @@ def test_every_rule_for_a_line_is_tried_here() -> None:
             "# Watch dashboards for 1 hour",
             "git log --oneline",
             "curl -f http://h/api/database/slow-queries -o x",
-            "Frontend: React + Vite (Port 5173)",
         )
         for fault in lint(fenced("Useful", text))
-    }
+    } | {fault.rule for fault in lint("- Frontend: React + Vite (Port 5173)\n")}
     assert {rule.name for rule in RULES} - tried - others == set()
 
 
@@ -186,6 +185,54 @@ def test_a_document_is_read_as_commands_comments_and_prose() -> None:
         (11, PROSE, "## C", "A / C"),
         (13, COMMAND, "```", "A / C"),
     ]
+
+
+def test_what_a_fence_holds_and_nobody_types_is_data() -> None:
+    text = """\
+# Deploy
+```bash
+mkdir -p inventories && cat > inventories/production.yml <<'YAML'
+app: {build: {run: [npm install, git pull]}}
+YAML
+dropdb shop
+services:
+  web:
+    command: pm2 restart all
+  jobs:
+  - npm install
+# two
+psql -X -d shop -U ops <<SQL
+FLUSHALL
+SQL
+```
+```yaml
+run: git pull
+```
+"""
+    found = [line.text for line in lines(text) if line.kind == COMMAND]
+    assert found == [
+        "mkdir -p inventories && cat > inventories/production.yml <<'YAML'",
+        "dropdb shop", "psql -X -d shop -U ops <<SQL", "FLUSHALL", "SQL",
+    ]  # fmt: skip
+    assert [line.text for line in lines(text) if line.kind == COMMENT] == ["# two"]
+    assert sum(line.kind == DATA for line in lines(text)) == 8
+    assert {fault.rule for fault in lint(text)} == {"drops-the-only-copy", "empties-redis"}
+
+
+PROCEDURE = """\
+## Rolling Deployment
+```bash
+npm ci
+pm2 reload shop
+```
+"""
+
+
+def test_a_procedure_that_never_asks_which_release_answers_where() -> None:
+    found = {fault.rule: fault.line for fault in lint(PROCEDURE)}
+    assert (found["no-census"], found["node-of-a-login-shell"]) == (4, 3)
+    looks = PROCEDURE.replace("npm ci", "command -v node npm pm2\nnpm ci").replace("shop\n", "shop\ninvoke status\n")
+    assert {"no-census", "node-of-a-login-shell"} & {fault.rule for fault in lint(looks)} == set()
 
 
 def test_the_task_ends_10_for_a_dangerous_line_and_2_for_no_file(

@@ -52,7 +52,7 @@ RULES = (
     Rule(
         "plain-restore",
         DANGEROUS,
-        r"\bpsql\b.*<\s*\S+",
+        r"\bpsql\b[^<]*<(?!<)\s*\S+",
         "psql ends 0 for a dump that is cut off, also with ON_ERROR_STOP and in one transaction",
         "invoke backup.restore: beside the live database, verified, swapped in",
     ),
