@@ -13,6 +13,7 @@
     pressure      its connections, against what may be opened
     repositories  the first files of one
     descriptions  what is configured, resolved; what could be
+    runbooks      the runbook for people, from the plans
     sites         from a name or a path to an open session
 
 Names are imported when they are asked for: connections begin while the engine is still being loaded.

@@ -121,7 +121,7 @@ def _schema_unsaid(lines: Sequence[Line]) -> Iterator[Fault]:
     for heading in headings:
         inside = [line for line in lines if line.heading == heading]
         if any(line.kind == COMMAND for line in inside) and not any(
-            re.search(r"schema|migrat|database", line.text, re.I) for line in inside
+            re.search(r"schema|migrat|database|\b(dojo|invoke)\s+rollback", line.text, re.I) for line in inside
         ):
             yield _fault(
                 inside[0], "schema-unsaid", DANGEROUS,

@@ -9,7 +9,7 @@ reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
 maintenance  maintenance.schedule, .start, .extend, .finish, .abort, .status
-runbook      runbook.lint
+runbook      runbook.lint, runbook.render
 sandbox      sandbox.up, sandbox.status, sandbox.down
 """
 

@@ -1,4 +1,4 @@
-"""Runbooks that people wrote, judged."""
+"""Runbooks: those that people wrote, judged; the one of a site, written."""
 
 from __future__ import annotations
 
@@ -38,3 +38,22 @@ def lint(context: Context, file: str, json: bool = False) -> None:
         print(", ".join(f"{count} {kind}" for kind, count in counted.most_common()) or "nothing found")
     if any(fault.kind == "dangerous" for fault in found):
         raise Exit(code=REFUSED)
+
+
+@command("inventory", "out")
+def render(context: Context, inventory: str = "", out: str = "-") -> None:
+    """Write the site's runbook for people, from its plans.
+
+    Each procedure with its commands, why, how it is verified and how it is undone. No host is asked.
+    """
+    from dojo_deploy.app.runbooks import render as written
+    from dojo_deploy.errors import ConfigError
+
+    with ended():
+        text = written(inventory or None)
+        if out != "-":
+            try:
+                Path(out).write_text(text, "utf-8")
+            except OSError as exc:
+                raise ConfigError(f"the runbook cannot be written to {out}: {exc.strerror}", key="--out") from exc
+    print(text if out == "-" else f"{out}: the runbook; read it with `dojo runbook.lint {out}` after every change")
