@@ -109,6 +109,7 @@ def _next(project: Project, environment: str, line: int) -> Iterator[tuple[str, 
             f"install -D -m 600 {project.example} inventories/secrets/{environment}.env",
             "and give its variables their values",
         )
-    yield "ssh-keyscan HOST… >> inventories/known_hosts", "then compare the fingerprints with the hosts' own"
+    yield f"dojo hosts.trust -i {environment}", "compare the fingerprints with the hosts' own"
+    yield f"dojo check -i {environment}", "what is wrong with the hosts, and what mends it"
     yield f"dojo deploy -i {environment} --dry-run", "every command, per stage, batch and host; nothing is changed"
     yield f"dojo deploy -i {environment}", ""

@@ -15,7 +15,7 @@ from dojo_deploy.engine.observe import look
 from dojo_deploy.errors import DojoError, HostKeyError, LoginError, LostError, TransportError, UnreachableError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import Host
-from dojo_deploy.paste import ssh
+from dojo_deploy.paste import invoke, ssh
 from dojo_deploy.plan import CONTROLLER
 from dojo_deploy.readings import Finding
 
@@ -108,7 +108,7 @@ def _away(session: Session, exc: TransportError, name: str) -> Finding:
         key = f"-i {host.ssh.key} " if host.ssh.key else ""
         fix = f"ssh-copy-id {key}-p {host.ssh.port} {host.ssh.user}@{host.address}"
     elif host and fault == "host-key":
-        fix = exc.hint.partition(": ")[2]
+        fix = invoke(session.inventory, "hosts.trust", "--limit", host.name)
     elif host and not fix:
         fix = ssh(host, "true").replace("ssh ", "ssh -v ", 1)
     return Finding(fault, exc.host or name, exc.message.removeprefix(f"{exc.host}: "), fix)

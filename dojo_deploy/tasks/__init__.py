@@ -4,7 +4,8 @@ init         init
 changes      deploy, rollback, restart, retire
 unfinished   resume, abort
 inventories  inventory, strategies
-hosts        check
+check        check
+hosts        hosts.trust
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
 backup       backup.create, .list, .verify, .drill, .prune, .status, .schedule; backup.restore
@@ -21,6 +22,7 @@ from invoke import Collection
 from dojo_deploy.tasks import (
     backup,
     changes,
+    check,
     db,
     hosts,
     init,
@@ -60,11 +62,12 @@ namespace = Collection(
     unfinished.abort,
     inventories.inventory,
     inventories.strategies,
-    hosts.check,
+    check.check,
     reports.status,
     reports.releases,
     reports.history,
     reports.report,
+    hosts=Collection.from_module(hosts),
     db=_joined(db, tuning),
     backup=Collection.from_module(backup),
     maintenance=Collection.from_module(maintenance),

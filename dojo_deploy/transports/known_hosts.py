@@ -7,9 +7,13 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
+import os
+import secrets
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dojo_deploy.command import quote
+from dojo_deploy.durable import sync_folder
 from dojo_deploy.errors import ConfigError, HostKeyError
 from dojo_deploy.inventory import Host
 
@@ -41,6 +45,32 @@ def refusal(host: Host, kind: str, key: bytes, *, changed: bool) -> HostKeyError
     )
 
 
+def record(path: str, lines: Iterable[str]) -> None:
+    """Adds lines to the file, whole or not at all; its mode stays. Raises ConfigError when it cannot be written."""
+    file = Path(path).resolve()
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = file.read_bytes() if file.exists() else b""
+        # In a folder that is nobody else's it is private as well.
+        mode = (
+            file.stat().st_mode & 0o777 if file.exists() else 0o600 if not file.parent.stat().st_mode & 0o77 else 0o644
+        )
+        text = "".join(f"{line}\n" for line in lines).encode()
+        fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        try:
+            with fresh.open("xb") as out:
+                os.fchmod(out.fileno(), mode)
+                out.write(there + (b"\n" if there and not there.endswith(b"\n") else b"") + text)
+                out.flush()
+                os.fsync(out.fileno())
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)
+        sync_folder(file.parent)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}", key="ssh.known_hosts") from exc
+
+
 class KnownHosts:
     """One known_hosts file, read once. A file that does not exist vouches for nobody."""
 
@@ -57,19 +87,20 @@ class KnownHosts:
 
     def vouch(self, address: str, port: int) -> tuple[Key, ...]:
         """The keys that `address` may have, revoked ones left out. Certificate authorities vouch for nothing here."""
+        revoked = self.revoked(address, port)
+        return tuple(key for key in self._marked("", address, port) if key not in revoked)
+
+    def revoked(self, address: str, port: int) -> frozenset[Key]:
+        """The keys that nobody who calls himself `address` may have."""
+        return frozenset(self._marked("@revoked", address, port))
+
+    def _marked(self, wanted: str, address: str, port: int) -> Iterator[Key]:
         name = entry(address, port)
-        keys: list[Key] = []
-        revoked: set[Key] = set()
         for fields in self._lines:
             marker = fields[0] if fields[0].startswith("@") else ""
             names, *rest = fields[1:] if marker else fields
-            if len(rest) < 2 or not _matches(names, name):
-                continue
-            if not marker:
-                keys.append((rest[0], rest[1]))
-            elif marker == "@revoked":
-                revoked.add((rest[0], rest[1]))
-        return tuple(key for key in keys if key not in revoked)
+            if marker == wanted and len(rest) >= 2 and _matches(names, name):
+                yield rest[0], rest[1]
 
 
 def _matches(names: str, name: str) -> bool:

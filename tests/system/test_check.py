@@ -119,8 +119,12 @@ class Broken:
     rack: Rack
     machines: dict[str, Machine] = field(default_factory=dict)
 
+    @property
+    def inventory(self) -> Path:
+        return self.folder / "inventories" / "broken.yml"
+
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return Fleet(self.folder / "inventories" / "broken.yml").invoke("check", *words, within=60)
+        return Fleet(self.inventory).invoke("check", *words, within=60)
 
     def findings(self) -> list[dict[str, Any]]:
         done = self.check("--json")
@@ -196,12 +200,18 @@ def test_a_fleet_that_serves_has_no_fault(bed: Bed) -> None:
 
 def _paste(broken: Broken, finding: dict[str, Any]) -> None:
     """The line, run where `ssh` would have run it, by whom it would have."""
-    line = finding["fix"]
-    if not line.startswith("ssh "):
-        subprocess.run(["sh", "-ec", line], check=True, cwd=broken.folder)
+    words = shlex.split(finding["fix"])
+    if words[0] == "invoke":
+        name = finding["host"]
+        if "changed" in finding["what"]:
+            told = Fleet(broken.inventory).invoke("hosts.trust", "--limit", name).stdout
+            forget = told.partition("set up anew: ")[2].partition(" && ")[0]
+            subprocess.run(["sh", "-ec", forget], check=True, capture_output=True)
+        shown = next(word for word in finding["what"].split() if word.startswith("SHA256:"))
+        done = Fleet(broken.inventory).invoke(words[1], *words[4:], "--fingerprint", shown)
+        assert done.returncode == 0, done.stdout + done.stderr
         return
-    words = shlex.split(line)
-    user = "" if "ADMIN@" in line else "deploy"
+    user = "" if "ADMIN@" in finding["fix"] else "deploy"
     text = words[words.index("<") - 1] if "<" in words else words[-1]
     broken.machines[finding["host"]].run(text, user=user)
 
