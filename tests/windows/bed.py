@@ -8,10 +8,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from dojo_deploy.clock import utc
-from dojo_deploy.database import Backups, Contents, Server
+from dojo_deploy.database import Backups, Contents, Dump, Server
 from dojo_deploy.errors import BackupError, BalancerError
 from dojo_deploy.interfaces import Answer, Page, Session
 from dojo_deploy.release import Release
@@ -65,6 +65,7 @@ class Little:
     folder: str
     name: str = "shop"
     host: str = ""
+    format: str = "custom"
     backups: Backups = Backups()
 
     def look(self, session: Session) -> Server:
@@ -82,11 +83,11 @@ class Little:
     def globals(self, session: Session, server: Server) -> bytes:
         return b"CREATE ROLE shop;\n"
 
-    def read_through(self, session: Session, dump: BinaryIO) -> None:
-        while dump.read(1 << 20):
+    def read_through(self, session: Session, dump: Dump) -> None:
+        while dump.stream.read(1 << 20):
             pass
 
-    def restore(self, session: Session, dump: BinaryIO, name: str) -> Contents:
+    def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         raise NotImplementedError
 
     def drop_scratch(self, session: Session, name: str) -> None:
