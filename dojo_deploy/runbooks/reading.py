@@ -47,7 +47,8 @@ def _lines(text: str) -> Iterator[Line]:
     above: list[tuple[int, str]] = []
     language, fence, mark = "", 0, ""
     until, deep = "", -1  # the word that ends a here-document; how far the key is indented that YAML stands under
-    whole = enumerate(text.splitlines(), 1)
+    rows = text.splitlines()
+    whole = enumerate(rows, 1)
     for number, line in whole:
         opened = FENCE.match(line)
         if opened and (not fence or opened[1] == mark):
@@ -71,9 +72,10 @@ def _lines(text: str) -> Iterator[Line]:
         elif line.lstrip().startswith("#"):
             yield Line(number, line.strip(), COMMENT, heading, language, fence)
         elif line.strip():
-            said = line
-            while said.endswith("\\"):
-                said = said[:-1] + next(whole, (0, ""))[1]
+            said, at = line, number
+            # One that is continued by the end of its fence is cut off, and does not swallow what comes after.
+            while said.endswith("\\") and at < len(rows) and not FENCE.match(rows[at]):
+                said, at = said[:-1] + next(whole)[1], at + 1
             command = TRAILING.sub("", PROMPT.sub("", said)).strip()
             here = HERE.search(command)
             until = here[2] if here and not RUNS_ITS_INPUT.match(command) else ""

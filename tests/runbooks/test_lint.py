@@ -16,6 +16,8 @@ from dojo_deploy.tasks import runbook
 # Heading, a line as it is typed, and the rules that it breaks.
 TYPED = [
     ("Health", "curl http://localhost:3000/health", {"curl-passes", "localhost"}),
+    ("Upload", "curl -F file=@x https://shop.example.org/", {"curl-passes"}),
+    ("Restore", "psql -X -d shop -U app -v note='1 < 2' < dump.sql", {"plain-restore"}),
     ("Logs", "tail -f logs/error-*.log", {"never-ends", "pattern-expands-once"}),
     ("Logs", "journalctl -u tcgdojo -f", {"never-ends", "unit-may-not-exist"}),
     ("Load", "htop", {"never-ends"}),
@@ -87,6 +89,10 @@ SAFE = [
     ("Backup", "pg_dump -Fc --file=shop.dump shop"),
     ("Redis", "redis-cli -e ping"),
     ("Start", "node --version"),
+    ("Health", "curl --max-time 10 https://shop.example.org/health -f"),
+    ("Backup", "pg_dump -Fc -f shop.dump -d shop || exit 1"),
+    ("Look", "psql -X -d shop -U reader -c 'SELECT name FROM cards WHERE price < 5'"),
+    ("Deploy", "npm token list"),
 ]
 
 
@@ -110,6 +116,11 @@ def test_a_written_line_is_at_fault_for(line: str, rule: str) -> None:
 @pytest.mark.parametrize(("heading", "line"), SAFE)
 def test_a_safe_line_is_let_alone(heading: str, line: str) -> None:
     assert lint(fenced(heading, line)) == ()
+
+
+def test_a_line_that_is_continued_by_nothing_does_not_swallow_the_end_of_its_fence() -> None:
+    text = "```sh\ngit log \\\n```\n\nWe never run dropdb here.\n"
+    assert [line.kind for line in lines(text)] == [COMMAND, PROSE, PROSE]
 
 
 def test_every_rule_for_a_line_is_tried_here() -> None:

@@ -24,7 +24,7 @@ RULES = (
     Rule(
         "tests-where-it-runs",
         DANGEROUS,
-        r"\bnpm\s+(test|t|run\s+test(?!:smoke)\S*)",
+        r"\bnpm\s+(test\b|t\b|run\s+test(?!:smoke)\S*)",
         "on a machine that serves, tests meet the production database by its .env, or lack their development packages",
         "test in CI, before the artifact is taken; in production only a smoke test of the idle colour, read-only",
         under=rf"{DEPLOYS}|maintenance",

@@ -36,7 +36,7 @@ RULES = (
     Rule(
         "pipe-hides-failure",
         DANGEROUS,
-        r"\bpg_dump\b[^|]*\|",
+        r"\bpg_dump\b[^|]*\|(?!\|)",
         "the pipe ends 0 whatever became of pg_dump: an empty file is a backup",
         "invoke backup.create",
         unless="pipefail",
@@ -52,7 +52,8 @@ RULES = (
     Rule(
         "plain-restore",
         DANGEROUS,
-        r"\bpsql\b[^<]*<(?!<)\s*\S+",
+        # A file, not a here-document, and not a comparison in quotes.
+        r"""\bpsql\b(?:[^'"<]|'[^']*'|"[^"]*")*<(?![<(&])\s*\S""",
         "psql ends 0 for a dump that is cut off, also with ON_ERROR_STOP and in one transaction",
         "invoke backup.restore: beside the live database, verified, swapped in",
     ),

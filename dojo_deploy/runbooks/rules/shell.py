@@ -9,7 +9,7 @@ RULES = (
         r"\bcurl\b",
         "curl ends 0 for an HTTP 500, so it verifies nothing",
         "invoke status; or curl --fail-with-body --max-time 10, and look at what answers, not only that it does",
-        unless=r"\s(-\w*f\w*|--fail\S*)\s",
+        unless=r"\s(?-i:-\w*f\w*)(\s|$)|\s--fail",  # -F sends a form
     ),
     Rule(
         "token-in-arguments",
