@@ -10,7 +10,7 @@ from dojo_deploy.app import plans
 from dojo_deploy.app.backups import database_of
 from dojo_deploy.app.sites import Site, complete
 from dojo_deploy.backups import catalogue, check, kept
-from dojo_deploy.backups.bring import given_up, name_of
+from dojo_deploy.backups.bring import given_up
 from dojo_deploy.backups.manifest import Manifest
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Contents, Database
@@ -83,8 +83,8 @@ def _chosen(
     now = session.clock.now()
     stamp = time.strftime(kept.STAMP, time.gmtime(now))
     names = Names(
-        new=found.kept or name_of(database.name, "restore", stamp),
-        old=name_of(database.name, "undone" if found.kept else "old", stamp),
+        new=found.kept or kept.name_of(database.name, "restore", stamp),
+        old=kept.name_of(database.name, "undone" if found.kept else "old", stamp),
         safety=catalogue.new_id(now),
         until=utc(now + chosen.keep_old_for),
         by=by or str(Holder.here()),

@@ -9,15 +9,6 @@ from dojo_deploy.database import Contents, Database
 from dojo_deploy.errors import DamagedError
 from dojo_deploy.interfaces import Session
 
-SUFFIX = 25  # of `_restore_` and a moment
-LONGEST = 63  # bytes of a name
-
-
-def name_of(database: str, word: str, stamp: str) -> str:
-    """`shop_restore_20261127t201800z`, of no more bytes than a name may have."""
-    head = database.encode()[: LONGEST - SUFFIX].decode("utf-8", "ignore")
-    return f"{head}_{word}_{stamp.lower()}"
-
 
 def bring(session: Session, database: Database, backup: Backup, name: str, *, sha256: str, tell: Tell) -> Contents:
     """A new database called `name`, marked as whole. One that an earlier attempt left is made anew.

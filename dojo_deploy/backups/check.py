@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import BinaryIO
 
-from dojo_deploy.backups import catalogue
+from dojo_deploy.backups import catalogue, kept
 from dojo_deploy.backups.catalogue import Backup
 from dojo_deploy.backups.manifest import Manifest, Part, Proof
 from dojo_deploy.backups.measured import Measured, Tapped, Tell
@@ -46,7 +48,7 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
         raise RefusedError(f"{backup.id} was dumped from {manifest.server}, and the server here is {server.version}")
     contents = Contents()
     wrong: tuple[str, ...] = ()
-    with _scratch(session, database, backup.id) as name:
+    with _scratch(session, database) as name:
         try:
             with dumped(session, manifest, "restored", tell) as dump:
                 contents = database.restore(session, dump, name)
@@ -103,13 +105,13 @@ def stored(
 
 
 @contextmanager
-def _scratch(session: Session, database: Database, backup: str) -> Iterator[str]:
-    name = f"dojo_drill_{backup.replace('-', '_').lower()}"
-    database.drop_scratch(session, name)
+def _scratch(session: Session, database: Database) -> Iterator[str]:
+    stamp = time.strftime(kept.STAMP, time.gmtime(session.clock.now()))
+    name = kept.name_of(database.name, "drill", f"{stamp}_{secrets.token_hex(2)}")  # another's must not be dropped
     try:
         yield name
     except BaseException:
-        with suppress(DojoError):  # the next drill of this backup drops it
+        with suppress(DojoError):  # `prune` drops it
             database.drop_scratch(session, name)
         raise
     database.drop_scratch(session, name)

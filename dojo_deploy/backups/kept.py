@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import hashlib
 import re
 import time
 from collections.abc import Mapping
@@ -10,7 +11,11 @@ from dataclasses import dataclass
 
 SAYS = re.compile(r"kept by dojo_deploy until (\S+): ")
 MADE = re.compile(r"made by dojo_deploy from a backup")
+NAMED = re.compile(r"(.*)_(?:old|undone|restore|drill)_(\d{8}t\d{6}z)(?:_[0-9a-f]{4})?")
 STAMP = "%Y%m%dt%H%M%Sz"
+LONGEST = 63  # bytes of a name
+SUFFIX = 28  # of `_drill_`, a moment and what tells two of the same moment apart
+DIGEST = 7  # of a long name, as it is cut off
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,11 @@ class Kept:
         return now >= self.until
 
 
+def name_of(database: str, word: str, stamp: str) -> str:
+    """`shop_restore_20261127t201800z`, of no more bytes than a name may have."""
+    return f"{_head(database)}_{word}_{stamp.lower()}"
+
+
 def kept(others: Mapping[str, str], database: str) -> tuple[Kept, ...]:
     """Of `database`, the newest first. `others`: every database of the server, and its comment."""
     found = [Kept(name, said[1]) for name, comment in others.items() if (said := SAYS.match(comment))]
@@ -32,21 +42,30 @@ def kept(others: Mapping[str, str], database: str) -> tuple[Kept, ...]:
 
 def forgotten(others: Mapping[str, str], database: str, *, before: float) -> tuple[str, ...]:
     """Those that a killed restore or drill left beside `database`, made `before`, in seconds since 1970."""
-    mine = [name for name, comment in others.items() if MADE.match(comment)]
-    mine = [name for name in mine if name.startswith("dojo_drill_") or _is_of(name, database)]
+    mine = [name for name, comment in others.items() if MADE.match(comment) and _is_of(name, database)]
     return tuple(sorted(name for name in mine if _seconds(name) < before))
 
 
+def _head(database: str) -> str:
+    """A long name is cut off; what was cut off must not make it another's."""
+    data = database.encode()
+    if len(data) <= LONGEST - SUFFIX:
+        return database
+    digest = hashlib.sha256(data).hexdigest()[: DIGEST - 1]
+    return data[: LONGEST - SUFFIX - DIGEST].decode("utf-8", "ignore") + f"_{digest}"
+
+
 def _is_of(name: str, database: str) -> bool:
-    found = re.fullmatch(r"(.*)_(old|undone|restore)_\d{8}t\d{6}z", name)
-    return bool(found) and database.startswith(found[1])  # type: ignore[index]
+    found = NAMED.fullmatch(name)
+    return found is not None and found[1] == _head(database)
 
 
 def _moment(one: Kept) -> str:
-    return one.name.rpartition("_")[2]
+    found = NAMED.fullmatch(one.name)
+    return found[2] if found else ""
 
 
 def _seconds(name: str) -> float:
-    """When it was made, by its name; of a drill, when its backup was: that is no later."""
-    found = re.search(r"\d{8}t\d{6}z", name)
-    return float(calendar.timegm(time.strptime(found[0], STAMP))) if found else 0.0
+    """When it was made, by its name."""
+    found = NAMED.fullmatch(name)
+    return float(calendar.timegm(time.strptime(found[2], STAMP))) if found else 0.0

@@ -31,8 +31,8 @@ def left(session: Session, *, is_over: IsOver) -> tuple[str, ...]:
 
 def _is_over(session: Session, backup: str, is_over: IsOver) -> bool:
     found = session.store.get(catalogue.key(backup, catalogue.BEGUN))
-    if found is None:  # it is the first to be written: this is what a removal left
-        return True
+    if found is None:  # the first to be written, and the last to go: of a removal, or of a backup that is whole now
+        return session.store.get(catalogue.key(backup, catalogue.MANIFEST)) is None
     with suppress(ValueError):
         return is_over(dict(json.loads(found.data)))
     return False

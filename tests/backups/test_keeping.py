@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dojo_deploy.backups import alarm, retention
-from dojo_deploy.backups.catalogue import Backup, Catalogue, began, new_id
+from dojo_deploy.backups import alarm, retention, unfinished
+from dojo_deploy.backups import kept as kept_databases
+from dojo_deploy.backups.catalogue import DUMP, MANIFEST, Backup, Catalogue, began, key, new_id
 from dojo_deploy.backups.manifest import Manifest, Part, Proof
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Backups
+from dojo_deploy.databases.postgres_scripts import MARKED
 from dojo_deploy.errors import DamagedError, RefusedError
+from dojo_deploy.interfaces import Stored
 
 NOW = 1_795_000_000.0  # 2026-11-18 08:26:40 UTC
 HOUR, DAY = 3600.0, 86400.0
@@ -160,3 +164,48 @@ def test_a_backup_that_failed_its_drill_or_lost_its_manifest_is_no_proof() -> No
     failed = backup(HOUR, wrong=("cards: 4 of 5 rows",))
     lost = Backup(new_id(NOW - HOUR), None, backup(HOUR, proven=True).proof, "half")
     assert alarm.proven([failed, lost], within=DAY, now=NOW) is None
+
+
+def test_a_backup_that_failed_its_drill_never_takes_the_place_of_one_of_its_period_that_did_not() -> None:
+    failed, proven = backup(300 * DAY, wrong=("cards: 0 of 5 rows",)), backup(300 * DAY + HOUR, proven=True)
+    newer = backup(HOUR, proven=True)
+    left = kept(newer, failed, proven, at_least=1)
+    assert left == [newer, proven]
+    assert kept(newer, failed, at_least=1) == [newer, failed], "there is no other of that month"
+
+
+def test_what_a_run_that_has_not_ended_needs_is_kept() -> None:
+    newest, old = backup(0), backup(2 * HOUR)
+    verdicts = retention.judge([newest, old], Backups(at_least=1), needed=[old.id])
+    assert [verdict.backup for verdict in verdicts if verdict.why] == [newest, old]
+
+
+def test_a_database_that_is_kept_is_of_the_one_it_is_named_after_and_of_no_other() -> None:
+    long, longer = "x" * 50, "x" * 51
+    databases = ("shop", "shop_staging", "sho", long, longer)
+    others = dict.fromkeys(databases, "")
+    for word, comment in (("old", "kept by dojo_deploy until 2026-12-01T00:00:00Z: "), ("drill", MARKED)):
+        others |= {kept_databases.name_of(name, word, "20261101t000000z"): comment for name in databases}
+    for name in databases:
+        (found,) = kept_databases.kept(others, name)
+        assert found.name == kept_databases.name_of(name, "old", "20261101t000000z")
+        lost = kept_databases.forgotten(others, name, before=NOW)
+        assert lost == (kept_databases.name_of(name, "drill", "20261101t000000z"),)
+    assert all(len(kept_databases.name_of(name, "restore", "20261101t000000z").encode()) < 64 for name in others)
+
+
+def test_a_backup_that_is_finished_while_somebody_looks_for_leftovers_is_none() -> None:
+    """What is listed without a manifest has got one, and lost the mark of who makes it, before that mark is read."""
+    name = new_id(NOW)
+    clock = SimpleNamespace(now=lambda: NOW)
+    left = {key(name, DUMP): b"{}"}
+
+    def found(parts: dict[str, bytes]) -> tuple[str, ...]:
+        read = {**left, **parts}
+        store = SimpleNamespace(
+            list=lambda _: tuple(left), get=lambda key: Stored(read[key], "e") if key in read else None
+        )
+        return unfinished.left(SimpleNamespace(store=store, clock=clock), is_over=lambda _: False)  # type: ignore[arg-type]
+
+    assert found({}) == (name,)
+    assert found({key(name, MANIFEST): b"{}"}) == ()

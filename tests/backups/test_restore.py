@@ -48,7 +48,7 @@ def more(cluster: Cluster, name: str, count: int = 7) -> None:
 
 
 def mine(cluster: Cluster, shop: Shop) -> list[str]:
-    return sorted(name for name in cluster.databases() if name.startswith((shop.name, "dojo")))
+    return sorted(name for name in cluster.databases() if name.startswith(shop.name))
 
 
 def kept(cluster: Cluster, shop: Shop) -> str:
