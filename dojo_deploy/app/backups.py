@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dojo_deploy.backups.measured import Tell
 from dojo_deploy.backups.retention import Verdict
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Database
-from dojo_deploy.engine import ledger
+from dojo_deploy.engine import ledger, lock
 from dojo_deploy.engine.holder import Holder
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.session import OpenSession
@@ -56,8 +57,10 @@ def back_up(inventory: Site = None, *, tell: Tell = silent) -> Manifest:
     Raises BackupError, LostError or StoreError: there is no new backup, and nothing of one in the store.
     """
     with database_of(inventory) as (session, database):
+        spoken_for = _open_run(session)
         for left in unfinished.left(session, is_over=_is_over):
-            unfinished.remove(session, left)
+            if left not in spoken_for:
+                unfinished.remove(session, left)
         maker = Holder.here()
         return create.create(
             session, database, by=str(maker), release=serving(session), tell=tell, maker=maker.as_dict()
@@ -84,15 +87,21 @@ def drill(inventory: Site = None, *, backup: str = "", tell: Tell = silent) -> P
 
 
 def prune(inventory: Site = None, *, confirmed: bool = False) -> Pruned:
-    """Which backups may go, and, `confirmed`, removes them. The manifest goes first: half a backup is none."""
+    """Which backups may go, and, `confirmed`, removes them. The manifest goes first: half a backup is none.
+
+    What a run that has not ended speaks of stays, however old.
+    """
     with database_of(inventory) as (session, database):
         found = catalogue.read(session.store)
-        leftovers = unfinished.left(session, is_over=_is_over)
         others, now = database.beside.others(session), session.clock.now()
         known = kept.kept(others, database.name)
-        due = tuple(one.name for one in known if one.is_due(utc(now)))
-        lost = kept.forgotten(others, database.name, before=now - unfinished.STALE_SECONDS)
-        verdicts = retention.judge(found.backups, database.backups)
+        old = kept.forgotten(others, database.name, before=now - unfinished.STALE_SECONDS)
+        spoken_for = _open_run(session)
+        leftovers = tuple(each for each in unfinished.left(session, is_over=_is_over) if each not in spoken_for)
+        due = tuple(one.name for one in known if one.is_due(utc(now)) and one.name not in spoken_for)
+        lost = tuple(name for name in old if name not in spoken_for)
+        needed = [backup.id for backup in found.backups if backup.id in spoken_for]
+        verdicts = retention.judge(found.backups, database.backups, needed=needed)
         pruned = Pruned(verdicts, leftovers, confirmed, known, (*due, *lost))
         if confirmed:
             for name in (*(backup.id for backup in pruned.goes), *leftovers):
@@ -124,6 +133,13 @@ def database_of(inventory: Site) -> Iterator[tuple[OpenSession, Database]]:
         if site.database is None:
             raise ConfigError("no database", where=site.path, key="database", hint="{kind: postgres, name: …, host: …}")
         yield session, site.database
+
+
+def _open_run(session: OpenSession) -> str:
+    """All that was written down of the run that has not ended; empty: there is none."""
+    entry = lock.read(session.store)
+    header = ledger.find_header(session.store, entry.open) if entry and entry.open else None
+    return json.dumps([header.strategy, header.plan]) if header else ""
 
 
 def _is_over(maker: Mapping[str, Any]) -> bool:

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 
 from dojo_deploy.app import backups
+from dojo_deploy.database import Backups
+from dojo_deploy.databases.postgres_scripts import MARKED
+from dojo_deploy.engine import ledger, lock
 from dojo_deploy.errors import BackupError, DamagedError, LostError, RefusedError, StoreError
 from dojo_deploy.sandbox import toolchain
+from dojo_deploy.session import OpenSession
 from tests.backups.bed import NAME, OWNER, PASSWORD, ROLE, Bed, processes
 from tests.sshd import Server, until
 
@@ -176,15 +180,48 @@ def test_programs_of_another_major_version_are_refused_before_anything(local: Be
 
 
 def test_a_database_that_is_ours_by_name_only_is_not_dropped(local: Bed) -> None:
-    manifest = backups.back_up(local.site)
-    name = f"dojo_drill_{manifest.id.replace('-', '_').lower()}"
-    local.cluster.psql(f"CREATE DATABASE {name}")
+    theirs, ours, others = (
+        f"{NAME}_drill_20250101t020000z_ab12",
+        f"{NAME}_drill_20250101t020000z",
+        "sho_drill_20250101t020000z",
+    )
     try:
-        with pytest.raises(BackupError, match="did not answer"):
-            backups.drill(local.site)
-        assert name in local.cluster.databases()
+        for name in (theirs, ours, others):
+            local.cluster.psql(f"CREATE DATABASE {name} OWNER {ROLE}")
+        for name in (ours, others):
+            local.cluster.psql(f"COMMENT ON DATABASE {name} IS '{MARKED}'")
+        assert backups.prune(local.site, confirmed=True).dropped == (ours,)
+        assert local.cluster.databases() == {"postgres", NAME, theirs, others}
     finally:
-        local.cluster.psql(f"DROP DATABASE {name}")
+        for name in (theirs, ours, others):
+            local.cluster.psql(f"DROP DATABASE IF EXISTS {name}")
+
+
+def test_what_an_open_run_speaks_of_is_not_pruned(local: Bed) -> None:
+    bed = local.with_(database=local.cluster.settings(backups=Backups(daily=1, weekly=0, monthly=0, at_least=1)))
+    needed, newest = backups.back_up(bed.site).id, backups.back_up(bed.site).id
+    scratch = f"{NAME}_restore_20250101t020000z"
+    local.cluster.psql(f"CREATE DATABASE {scratch} OWNER {ROLE}")
+    local.cluster.psql(f"COMMENT ON DATABASE {scratch} IS '{MARKED}'")
+    session = OpenSession(bed.site)
+    try:
+        lease = lock.take(session.store, session.clock, run="r1", ttl=60, holder=lock.Holder.here())
+        strategy = {"found": {"backup": needed}, "names": {"new": scratch}}
+        about: dict[str, Any] = {key: {} for key in ("inventory", "observed", "release", "plan")}
+        rest = dict.fromkeys(("scope", "plan_hash", "tool", "at"), "")
+        header = ledger.Header(run="r1", strategy=strategy, **about, **rest)
+        ledger.write_header(session.store, header)
+        lease.open("r1")
+        pruned = backups.prune(bed.site, confirmed=True)
+        assert (pruned.goes, pruned.dropped) == ((), ())
+        assert scratch in local.cluster.databases()
+        lease.release(closed=True)
+        pruned = backups.prune(bed.site, confirmed=True)
+        assert ([each.id for each in pruned.goes], pruned.dropped) == ([needed], (scratch,))
+        assert [each.id for each in backups.listed(bed.site).backups] == [newest]
+    finally:
+        session.close()
+        local.cluster.psql(f"DROP DATABASE IF EXISTS {scratch}")
 
 
 def test_a_wrong_password_is_told_and_not_shown(local: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
