@@ -107,7 +107,10 @@ class Beside(Protocol):
         """
 
     def swap_back(self, session: Session, swap: Swap) -> None:
-        """As before `swap`, whatever of it was done. Repeatable."""
+        """As before `swap`, whatever of it was done; what was live meanwhile is kept, as `new`. Repeatable.
+
+        A `swap` that takes effect later than this does nothing. Raises BackupError for a state that is neither.
+        """
 
     def drop_kept(self, session: Session, name: str) -> None:
         """Removes what a swap left as `old`, and nothing else. Repeatable."""

@@ -34,7 +34,7 @@ class Pruned:
     verdicts: tuple[Verdict, ...]
     leftovers: tuple[str, ...]
     done: bool
-    kept: tuple[Kept, ...] = ()  # databases that restores have replaced
+    kept: tuple[Kept, ...] = ()  # databases that were live, before a restore or during one
     dropped: tuple[str, ...] = ()  # databases that go: those of `kept` that are due, and what killed restores left
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 SAYS = re.compile(r"kept by dojo_deploy until (\S+): ")
 MADE = re.compile(r"made by dojo_deploy from a backup")
-NAMED = re.compile(r"(.*)_(?:old|undone|restore|drill)_(\d{8}t\d{6}z)(?:_[0-9a-f]{4})?")
+NAMED = re.compile(r"(.*)_(old|undone|restore|drill)_(\d{8}t\d{6}z)(?:_[0-9a-f]{4})?")
 STAMP = "%Y%m%dt%H%M%Sz"
 LONGEST = 63  # bytes of a name
 SUFFIX = 28  # of `_drill_`, a moment and what tells two of the same moment apart
@@ -20,10 +20,15 @@ DIGEST = 7  # of a long name, as it is cut off
 
 @dataclass(frozen=True)
 class Kept:
-    """What was live before a restore. `until` in UTC."""
+    """What was live before a restore, or during one that was undone. `until` in UTC."""
 
     name: str
     until: str
+
+    @property
+    def was_undone(self) -> bool:
+        found = NAMED.fullmatch(self.name)
+        return found is not None and found[2] == "restore"
 
     def is_due(self, now: str) -> bool:
         return now >= self.until
@@ -62,10 +67,10 @@ def _is_of(name: str, database: str) -> bool:
 
 def _moment(one: Kept) -> str:
     found = NAMED.fullmatch(one.name)
-    return found[2] if found else ""
+    return found[3] if found else ""
 
 
 def _seconds(name: str) -> float:
     """When it was made, by its name."""
     found = NAMED.fullmatch(name)
-    return float(calendar.timegm(time.strptime(found[2], STAMP))) if found else 0.0
+    return float(calendar.timegm(time.strptime(found[3], STAMP))) if found else 0.0

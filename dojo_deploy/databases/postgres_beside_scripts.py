@@ -60,7 +60,7 @@ SELECT pg_advisory_lock(7165401) AS quiet
 SELECT count(*) FILTER (WHERE datname = :'live') > 0 AS has_live,
   count(*) FILTER (WHERE datname = :'old') > 0 AS has_old,
   count(*) FILTER (WHERE datname = :'new') > 0 AS has_new, coalesce(bool_or(datname = :'new' AND
-   (comment = '{WHOLE}' OR comment LIKE '{KEPT}%')), false) AS is_whole,
+   (comment = '{WHOLE}' OR starts_with(comment, '{KEPT}' || :'new_mark' || ': '))), false) AS is_whole,
   coalesce(max(comment) FILTER (WHERE datname = :'live'), '') AS live_comment,
   coalesce(max(comment) FILTER (WHERE datname = :'old'), '') AS old_comment,
   coalesce(max(comment) FILTER (WHERE datname = :'new'), '') AS new_comment
@@ -116,23 +116,26 @@ DO $$ BEGIN RAISE EXCEPTION '%', current_setting('dojo.why'); END $$;
 """
 )
 
-# Backwards, from any state between: nothing done, connections blocked, or all of it.
+# Backwards, from any state between: nothing done, connections blocked, or all of it. What was live for a moment may
+# hold what users committed, so it is kept. Where nothing was done `new` is marked anew: a swap that is still under way,
+# and gets here late, refuses then.
 SWAP_BACK = (
     _STATE
     + r"""
 SELECT :'has_old'::boolean AND :'has_live'::boolean AND NOT :'has_new'::boolean AS is_swapped,
-  NOT :'has_old'::boolean AND NOT :'has_new'::boolean AND :'has_live'::boolean AND :'alone'::boolean AS is_moved \gset
+  NOT :'has_old'::boolean AND NOT :'has_new'::boolean AND :'has_live'::boolean AND :'alone'::boolean AS is_moved,
+  NOT :'has_old'::boolean AND (:'has_live'::boolean OR :'alone'::boolean AND :'has_new'::boolean) AS is_untouched,
+  '' AS comment \gset
 \if :is_swapped
 """
     + _EMPTY
     + rf"""
-SELECT :'new_mark' AS new_mark, substr(:'old_comment', strpos(:'old_comment', ': ') + 2) AS comment \gset
+SELECT substr(:'old_comment', strpos(:'old_comment', ': ') + 2) AS comment \gset
 BEGIN;
 ALTER DATABASE :"live" RENAME TO :"new";
 ALTER DATABASE :"old" RENAME TO :"live";
 SELECT format('COMMENT ON DATABASE %I IS %s', :'live', coalesce(quote_literal(nullif(:'comment', '')), 'NULL')) \gexec
-SELECT format('COMMENT ON DATABASE %I IS %L', :'new', CASE WHEN :'new_mark' = '' THEN '{WHOLE}'
-  ELSE '{KEPT}' || :'new_mark' || ': ' || :'live_comment' END) \gexec
+SELECT format('COMMENT ON DATABASE %I IS %L', :'new', '{KEPT}' || :'until' || ': ' || :'live_comment') \gexec
 ALTER DATABASE :"live" ALLOW_CONNECTIONS true;
 COMMIT;
 \elif :is_moved
@@ -141,12 +144,19 @@ COMMIT;
     + rf"""
 BEGIN;
 ALTER DATABASE :"live" RENAME TO :"new";
-COMMENT ON DATABASE :"new" IS '{WHOLE}';
+SELECT format('COMMENT ON DATABASE %I IS %L', :'new', '{KEPT}' || :'until' || ': ' || :'live_comment') \gexec
 COMMIT;
-\elif :has_live
-\if :has_new
-ALTER DATABASE :"live" ALLOW_CONNECTIONS true;
-\endif
+\elif :is_untouched
+SELECT format('COMMENT ON DATABASE %I IS %L', :'new', CASE WHEN :'new_comment' = '{WHOLE}' THEN '{MARKED}'
+  ELSE '{KEPT}' || :'until' || substr(:'new_comment', strpos(:'new_comment', ': ')) END)
+ WHERE :'has_new'::boolean AND :'is_whole'::boolean \gexec
+SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS true', :'live') WHERE :'has_live'::boolean \gexec
+\else
+SELECT set_config('dojo.why', 'neither before a swap nor behind it: there is ' || coalesce(string_agg(datname, ', '),
+  'none of them') || format('; meant are %s, %s and %s', :'live', :'new', :'old'), false) AS quiet
+ FROM pg_database WHERE datname IN (:'live', :'new', :'old')
+\g /dev/null
+DO $$ BEGIN RAISE EXCEPTION '%', current_setting('dojo.why'); END $$;
 \endif
 """
 )

@@ -104,7 +104,7 @@ def prune(context: Context, confirm: bool = False, inventory: str = "", json: bo
     for key in pruned.leftovers:
         print(f"{key}  goes: never finished")
     for one in pruned.kept:
-        why = "goes" if one.name in pruned.dropped else f"keep: what a restore replaced, until {one.until}"
+        why = "goes" if one.name in pruned.dropped else f"keep: it was live, until {one.until}"
         print(f"{one.name}  {why}")
     for name in sorted(set(pruned.dropped) - {one.name for one in pruned.kept}):
         print(f"{name}  goes: left by a restore or a drill that was killed")

@@ -56,6 +56,16 @@ def kept(cluster: Cluster, shop: Shop) -> str:
     return name
 
 
+def was_live(cluster: Cluster, shop: Shop) -> list[str]:
+    """What a restore that was undone has left: it may hold what users committed."""
+    said = "shobj_description(oid, 'pg_database') LIKE 'kept by dojo_deploy until %'"
+    found = cluster.psql(
+        f"SELECT datname FROM pg_database WHERE datname LIKE '{shop.name}_restore_%' AND {said}"
+    ).split()
+    assert len(found) < 2
+    return found
+
+
 def cards(cluster: Cluster, name: str) -> int:
     return int(cluster.psql(CARDS, database=name, user=ROLE))
 
@@ -105,9 +115,24 @@ def test_a_gate_that_fails_brings_the_live_database_back_by_itself(shop: Shop, c
     ended = shop.begin()
     assert (ended.verdict, ended.exit_code) == ("rolled back", 20), ended.reason
     assert cards(cluster, shop.name) == 127
-    assert mine(cluster, shop) == [shop.name]
+    assert mine(cluster, shop) == [shop.name, *was_live(cluster, shop)]
     assert shop.serves
     assert shop.is_clean()
+    (left,) = was_live(cluster, shop)
+    with shop.near(), pytest.raises(RefusedError, match="no restore has left anything"):
+        shop.begin(undo=True)
+    cluster.psql(f"ALTER DATABASE {left} ALLOW_CONNECTIONS true")
+    assert cards(cluster, left) == 120
+
+
+def test_a_site_in_maintenance_stays_in_maintenance(shop: Shop, cluster: Cluster) -> None:
+    more(cluster, shop.name)
+    (shop.doors / "closed").touch()
+    assert shop.begin().verdict == "done"
+    assert cards(cluster, shop.name) == 120
+    assert (shop.doors / "closed").exists()
+    assert not (shop.doors / "log").exists(), "the page is somebody else's"
+    assert (shop.base / "web1" / "up").exists()
 
 
 @pytest.mark.soak
@@ -117,7 +142,7 @@ def test_a_migration_that_fails_brings_the_live_database_back_by_itself(shop: Sh
     ended = shop.begin()
     assert (ended.verdict, ended.exit_code) == ("rolled back", 20), ended.reason
     assert cards(cluster, shop.name) == 127
-    assert mine(cluster, shop) == [shop.name]
+    assert mine(cluster, shop) == [shop.name, *was_live(cluster, shop)]
     assert shop.serves
     assert shop.is_clean()
 
