@@ -24,6 +24,8 @@ from dojo_deploy.runs.conduct import Result, Wishes, conduct
 from dojo_deploy.runs.which import present
 from dojo_deploy.session import OpenSession
 from dojo_deploy.strategies.restore import Found, Names, Restore
+from dojo_deploy.windows import diary
+from dojo_deploy.windows.window import CLOSED
 
 SAFE = "--set safety=off   restores without dumping it first; it is kept in any case"
 
@@ -80,6 +82,7 @@ def _chosen(
     migrate = chosen.migrate or getattr(plans.choose("rolling", session.inventory), "migrate", None)
     others = database.beside.others(session)
     found = _kept(database, others) if wanted.undo else _backup(session, database, wanted, others, chosen)
+    found = replace(found, closed=_is_closed(session))
     now = session.clock.now()
     stamp = time.strftime(kept.STAMP, time.gmtime(now))
     names = Names(
@@ -92,8 +95,14 @@ def _chosen(
     return replace(chosen, found=found, names=names, migrate=migrate)
 
 
+def _is_closed(session: OpenSession) -> bool:
+    """Whether users are away already, and somebody else's to let in again."""
+    window = diary.current(session.store)
+    return (window is not None and window.state == CLOSED) or session.inventory.balancer.closed(session)
+
+
 def _kept(database: Database, others: Mapping[str, str]) -> Found:
-    known = kept.kept(others, database.name)
+    known = [one for one in kept.kept(others, database.name) if not one.was_undone]
     if not known:
         raise RefusedError(f"no restore has left anything of {database.name}", hint="invoke backup.list")
     return Found(kept=known[0].name, kept_until=known[0].until, is_missing=database.name not in others)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dojo_deploy.backups import catalogue, unfinished
+from dojo_deploy.backups import catalogue, kept, unfinished
 from dojo_deploy.backups.bring import bring
 from dojo_deploy.backups.create import create
 from dojo_deploy.backups.measured import Said
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
 
 ASK_SECONDS = 120.0
+NAMES = ("migration_name", "name", "version")  # columns: Prisma's, node-pg-migrate's, dbmate's
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ class Bring:
 
 @dataclass(frozen=True)
 class Drop:
-    """What was restored beside the live database goes."""
+    """What was restored beside the live database goes, unless it has been live: then it is kept for a while."""
 
     database: Database
     name: str
 
     def preview(self) -> tuple[str, ...]:
-        return self.database.beside.preview("drop_scratch", self.name)
+        return (*self.database.beside.preview("drop_scratch", self.name), "unless it has been live: then it is kept")
 
     def run(self, session: Session) -> None:
         self.database.drop_scratch(session, self.name)
@@ -119,6 +120,9 @@ class Trade:
         (self.database.beside.swap_back if self.back else self.database.beside.swap)(session, self.swap)
         seconds = session.clock.monotonic() - began
         session.say(f"{self.swap.live} took no connections for at most {seconds:.1f} s")
+        comment = self.database.beside.others(session).get(self.swap.new, "") if self.back else ""
+        if said := kept.SAYS.match(comment):
+            session.say(f"{self.swap.new} is kept until {said[1]}, with what was committed while it was live")
 
 
 def save(database: Database, backup: str, by: str, release: str) -> Stage:
@@ -135,12 +139,14 @@ def beside(action: Bring) -> Stage:
     return Stage("restore", (Lane(CONTROLLER, (step,)),))
 
 
-def away(site: Inventory, places: tuple[Placement, ...], page: Page, gate: Gate) -> tuple[Stage, ...]:
-    """Nobody asks, and nothing works, with the database any more."""
+def away(
+    site: Inventory, places: tuple[Placement, ...], page: Page, gate: Gate, *, closed: bool = False
+) -> tuple[Stage, ...]:
+    """Nobody asks, and nothing works, with the database any more. `closed`: a page is up, and not ours to change."""
     closing = Step("close", Close(site.balancer, page), undo=Step("open", Open(site.balancer)), deadline=ASK_SECONDS)
     stop = tuple(Lane(place.host.name, (_stop(place, gate),)) for place in places)
     return (
-        *((Stage("close", (Lane(CONTROLLER, (closing,)),)),) if site.balancer.can_drain and places else ()),
+        *((Stage("close", (Lane(CONTROLLER, (closing,)),)),) if _has_page(site, places, closed) else ()),
         *((Stage("stop", stop),) if stop else ()),
     )
 
@@ -150,8 +156,10 @@ def trade(database: Database, swap: Swap) -> Stage:
     return Stage("swap", (Lane(CONTROLLER, (Step("swap", Trade(database, swap), undo=undo, deadline=ASK_SECONDS),)),))
 
 
-def again(site: Inventory, places: tuple[Placement, ...], page: Page, gate: Gate) -> tuple[Stage, ...]:
-    """What was stopped runs, is held to its gate, and then everybody comes back."""
+def again(
+    site: Inventory, places: tuple[Placement, ...], page: Page, gate: Gate, *, closed: bool = False
+) -> tuple[Stage, ...]:
+    """What was stopped runs, is held to its gate, and then everybody comes back; `closed`: they stay away."""
     if not places:
         return ()
     start = tuple(Lane(place.host.name, (_start(place, gate),)) for place in places)
@@ -161,14 +169,19 @@ def again(site: Inventory, places: tuple[Placement, ...], page: Page, gate: Gate
     opening = Step("open", Open(site.balancer), gate=seen, undo=closing, deadline=ASK_SECONDS)
     return (
         Stage("start", start),
-        *((Stage("open", (Lane(CONTROLLER, (opening,)),)),) if site.balancer.can_drain else ()),
+        *((Stage("open", (Lane(CONTROLLER, (opening,)),)),) if _has_page(site, places, closed) else ()),
     )
 
 
+def _has_page(site: Inventory, places: tuple[Placement, ...], closed: bool) -> bool:
+    return site.balancer.can_drain and bool(places) and not closed
+
+
 def foreign(migrations: tuple[Mapping[str, object], ...], known: frozenset[str]) -> tuple[str, ...]:
-    """Migrations of the backup that the release which serves does not come with."""
-    found = [{str(value) for value in row.values() if isinstance(value, str)} for row in migrations]
-    return tuple(sorted(min(names, key=len) for names in found if names and not names & known))
+    """Migrations of the backup that are not `known`, by the names that their tool's table has for them."""
+    ran = (row for row in migrations if not row.get("rolled_back_at"))
+    names = (next((str(row[key]) for key in NAMES if row.get(key)), "") for row in ran)
+    return tuple(sorted({name for name in names if name and name not in known}))
 
 
 def _stop(place: Placement, gate: Gate) -> Step:

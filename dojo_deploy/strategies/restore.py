@@ -30,6 +30,7 @@ class Found:
     comment: str = ""  # of the database
     kept_until: str = ""
     is_missing: bool = False  # there is no live database
+    closed: bool = False  # the site was in maintenance before
     migrations: tuple[Mapping[str, object], ...] = ()
     gives_up: tuple[str, ...] = ()
 
@@ -77,15 +78,17 @@ class Restore:
 
     @property
     def asks(self) -> Mapping[str, str]:
-        """What is to be asked on the first host before the plan is made: name -> line."""
-        return migrations.questions(self.migrate)
+        """What is to be asked on the first host before the plan is made: name -> line. Nothing that asks the database:
+        it may be the very thing that is broken.
+        """
+        return {name: line for name, line in migrations.questions(self.migrate).items() if name == migrated.SERVING}
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
         """Raises RefusedError for a backup of a newer schema than the release that serves knows."""
         found, names, database = self.found, self.names, site.database
         if database is None or not names.new:
             raise RefusedError("a restore begins with a backup", hint="invoke backup.restore")
-        self._refuse_newer(seen)
+        unknown = self._refuse_newer(seen)
         places = tuple(
             Placement(host, seen.live, seen.current(host.name), site.app)
             for host in site.select(slot=seen.live)
@@ -108,13 +111,13 @@ class Restore:
             (
                 *((restoring.save(database, names.safety, names.by, release.id),) if saves else ()),
                 *((restoring.beside(bring),) if found.backup else ()),
-                *restoring.away(site, places, self.page, self.gate),
+                *restoring.away(site, places, self.page, self.gate, closed=found.closed),
                 restoring.trade(database, swap),
                 *self._migrating(places),
-                *restoring.again(site, places, self.page, self.gate),
+                *restoring.again(site, places, self.page, self.gate, closed=found.closed),
             ),
             slot=seen.live,
-            notes=self._notes(site, places),
+            notes=(*self._notes(site, places), *unknown),
             on_failure=self.on_failure,
             on_interrupt=self.on_interrupt,
         )
@@ -126,16 +129,22 @@ class Restore:
         step = replace(migrations.migrate(places[0], self.migrate), point_of_no_return=False)
         return (Stage("migrate", (Lane(places[0].host.name, (step,)),), phase="migrate"),)
 
-    def _refuse_newer(self, seen: Observed) -> None:
+    def _refuse_newer(self, seen: Observed) -> tuple[str, ...]:
+        """Notes. A migration that no release here ever had came before all of them, or has been squashed since."""
         serving = migrated.history(seen).serving
+        if not self.found.migrations:
+            return ()
         if not serving:
-            return
-        newer = restoring.foreign(self.found.migrations, migrated.names_of(serving))
+            return ("nobody knows whether the release that serves has the backup's migrations: invoke backup.list",)
+        lacking = restoring.foreign(self.found.migrations, migrated.names_of(serving))
+        recorded = [one.name for known in seen.known for one in known.migrations or ()]
+        newer = [name for name in lacking if name in migrated.names_of(dict.fromkeys(recorded, ""))]
         if newer:
             raise RefusedError(
                 f"the backup has migrations that the release which serves does not know: {', '.join(newer)}",
                 hint="deploy the release that the backup names first: invoke backup.list",
             )
+        return (f"in the backup, and of no release that is known here: {', '.join(lacking)}",) if lacking else ()
 
     def _notes(self, site: Inventory, places: tuple[Placement, ...]) -> tuple[str, ...]:
         found, names = self.found, self.names
@@ -144,12 +153,14 @@ class Restore:
             return (f"there is no database {name} now", *found.gives_up)
         what = found.kept or found.backup
         lost = [f"given up: every change since {found.began}"] if found.began else []
-        closed = site.balancer.can_drain and places
+        shown = "users see 503 with Retry-After between `close` and `open`"
+        if found.closed:
+            shown = "the site is in maintenance, and stays so: invoke maintenance.finish (or .abort) opens it"
+        elif not (site.balancer.can_drain and places):
+            shown = "no balancer shows a page: users are refused between `stop` and `start`"
         return (
             f"{what} takes the place of {name}, which is kept as {names.old} until {names.until}",
             *lost,
             *(f"given up: {line}" for line in found.gives_up),
-            "users see 503 with Retry-After between `close` and `open`"
-            if closed
-            else "no balancer shows a page: users are refused between `stop` and `start`",
+            shown,
         )

@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
+from dojo_deploy.balancers.none import NoBalancer
+from dojo_deploy.databases.postgres import Postgres
 from dojo_deploy.engine import ledger
 from dojo_deploy.engine.packed import kept
 from dojo_deploy.errors import RefusedError
 from dojo_deploy.inventory import Inventory
+from dojo_deploy.plan import Plan
 from dojo_deploy.release import Finding, HostSeen, Known, Migration, Observed, Release, Standby, Tool
 from dojo_deploy.steps import migrated
 from dojo_deploy.steps.judged import PROOF
 from dojo_deploy.strategies import BlueGreen, Migrate, Rollback, Rolling
+from dojo_deploy.strategies.restore import Found, Names, Restore
 from tests.sites import NEW, OLD, fleet, site
 
 FIRST = Migration("prisma/migrations/1_cards/migration.sql", "a" * 64)
@@ -23,6 +27,10 @@ EXPAND = Migration("prisma/migrations/2_rarity/migration.sql", "b" * 64, (Findin
 DROP = Migration("prisma/migrations/3_drop/migration.sql", "c" * 64, (Finding(2, "data loss", "column cards.name"),))
 TOOL = Tool("npx prisma migrate deploy")
 DATABASE = {"kind": "postgres", "name": "tcgdojo", "host": "web1"}
+
+
+class Fronted(NoBalancer):
+    can_drain = True
 
 
 def after(*newer: Migration, inventory: Inventory | None = None, known_by: str = "table", **changes: Any) -> Observed:
@@ -162,3 +170,36 @@ def test_the_header_of_a_run_keeps_what_its_plan_was_made_from() -> None:
     assert ledger.observed_from_dict(data[0]) == replace(seen, facts=dict(seen.facts))
     assert ledger.release_from_dict(data[1]) == target(seen)
     assert len(data[0]["migrations"]) == 3
+
+
+def restored(seen: Observed, *rows: dict[str, Any], **found: Any) -> Plan:
+    chosen = Restore(found=Found(backup="b1", migrations=rows, **found), names=Names("new", "old"))
+    return chosen.plan(replace(site(2), database=Postgres("tcgdojo", host="web1")), OLD, seen)
+
+
+def test_a_restore_knows_a_newer_schema_by_the_record_and_calls_it_by_its_name() -> None:
+    row = {"id": "3f0b", "checksum": "a" * 64, "finished_at": "2026-11-01", "migration_name": "3_drop"}
+    taken_back = {**row, "migration_name": "2_tried", "rolled_back_at": "2026-11-01"}
+    squashed = {**row, "migration_name": "0_before_all"}
+    older = replace(after(DROP), facts=after().facts)
+    with pytest.raises(RefusedError, match=r"does not know: 3_drop\n"):
+        restored(older, row)
+    assert not [note for note in restored(after(DROP), row, taken_back).notes if "migrations" in note or "2_tr" in note]
+    assert "of no release that is known here: 0_before_all" in "; ".join(restored(older, squashed).notes)
+    assert "nobody knows whether" in "; ".join(restored(replace(older, facts={}), row).notes)
+
+
+def test_a_restore_asks_nothing_of_the_database_which_may_be_what_is_broken() -> None:
+    line = "npx --no-install prisma migrate deploy"
+    assert list(Restore(migrate=Migrate(run=line, applied="psql -Atc 'select name from m'")).asks) == [migrated.SERVING]
+
+
+def test_a_restore_leaves_a_site_in_maintenance_in_maintenance() -> None:
+    fronted = replace(site(2), balancer=Fronted(), database=Postgres("tcgdojo", host="web1"))
+    names = {}
+    for closed in (False, True):
+        chosen = Restore(found=Found(backup="b1", closed=closed), names=Names("new", "old"))
+        plan = chosen.plan(fronted, OLD, after(inventory=fronted))
+        names[closed] = {stage.name for stage in plan.stages}
+        assert any("stays so" in note for note in plan.notes) is closed
+    assert names[False] - names[True] == {"close", "open"}
