@@ -15,7 +15,7 @@ from dojo_deploy.backups.manifest import Manifest, Part, Proof
 from dojo_deploy.backups.measured import Measured, Tapped, Tell
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Contents, Database, Dump
-from dojo_deploy.errors import DamagedError, DojoError, RefusedError
+from dojo_deploy.errors import BackupError, DamagedError, DojoError, RefusedError
 from dojo_deploy.interfaces import Session
 
 SHOWN = 5  # tables with a wrong count, in a message
@@ -39,7 +39,8 @@ def read_back(session: Session, database: Database, manifest: Manifest, *, tell:
 def drill(session: Session, database: Database, backup: Backup, *, by: str, tell: Tell) -> Proof:
     """Restores into a scratch database, counts, and writes the proof beside the backup: `wrong` says what is.
 
-    Raises RefusedError when the server is older than the dump.
+    Raises RefusedError when the server is older than the dump, and BackupError when it could not be restored here and
+    now, whatever it is worth: then a proof that there is stays.
     """
     manifest, clock = whole(backup), session.clock
     start = clock.monotonic()
@@ -54,7 +55,7 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
                 contents = database.restore(session, dump, name)
             wrong = differences(manifest, contents)
         except DamagedError as exc:
-            wrong = (exc.message,)
+            wrong = (": ".join([exc.message, *exc.hint.splitlines()[:1]]),)
     seconds = round(clock.monotonic() - start, 3)
     proof = Proof(backup.id, utc(clock.now()), seconds, by, manifest.dump.sha256, dict(contents.rows), wrong)
     session.store.put(catalogue.key(backup.id, catalogue.PROOF), proof.encoded())
@@ -80,17 +81,20 @@ def dumped(session: Session, manifest: Manifest, what: str, tell: Tell) -> Itera
 def stored(
     session: Session, backup: str, name: str, part: Part, tell: Callable[[int], None] = lambda _: None
 ) -> Iterator[BinaryIO]:
-    """A stored object to read; after the block all of it has been hashed. Raises DamagedError."""
+    """A stored object to read; after the block all of it has been hashed. Raises DamagedError.
+
+    A BackupError of the block is the object's own fault when it is not what was written.
+    """
     key, measured = catalogue.key(backup, name), Measured(tell)
     with session.store.outgoing(key) as source:
         if source is None:
             raise DamagedError(f"{key} is not in the store")
         tapped = Tapped(source, measured)
-        unreadable: DamagedError | None = None
+        unreadable: BackupError | None = None
         try:
             try:
                 yield tapped
-            except DamagedError as exc:
+            except BackupError as exc:
                 unreadable = exc
             tapped.finish()
         except OSError:

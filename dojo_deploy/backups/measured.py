@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
@@ -47,9 +48,13 @@ class Measured:
 
 
 class Tapped(io.RawIOBase, BinaryIO):
-    """`source`, measured as it is read. A reader in another thread knows of OSError only: `error` is what it was."""
+    """`source`, measured as it is read. A reader in another thread knows of OSError only: `error` is what it was.
+
+    Such a reader may still be at it when `finish` is called: what is read is measured in that order.
+    """
 
     def __init__(self, source: BinaryIO, measured: Measured) -> None:
+        self._one = threading.Lock()
         self._source = source
         self._measured = measured
         self.error: StoreError | None = None
@@ -58,12 +63,13 @@ class Tapped(io.RawIOBase, BinaryIO):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        try:
-            data = self._source.read(size)
-        except StoreError as exc:
-            self.error = exc
-            raise OSError(exc.message) from exc
-        self._measured.take(data)
+        with self._one:
+            try:
+                data = self._source.read(size)
+            except StoreError as exc:
+                self.error = exc
+                raise OSError(exc.message) from exc
+            self._measured.take(data)
         return data
 
     def finish(self) -> None:

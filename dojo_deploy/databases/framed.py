@@ -6,7 +6,9 @@ import io
 import threading
 from typing import BinaryIO
 
-from dojo_deploy.errors import ConfigError
+from dojo_deploy.databases.postgres_scripts import ENDED
+from dojo_deploy.databases.rows import complaint
+from dojo_deploy.errors import BackupError, ConfigError, LostError
 from dojo_deploy.secrets import Secret
 from dojo_deploy.streams import Sink
 
@@ -71,6 +73,14 @@ def first_line(password: Secret | None) -> bytes:
     if "\n" in value:
         raise ConfigError("the database's password has more than one line", key="database.password")
     return f"{value}\n".encode()
+
+
+def refuse_unanswered(heard: Framed, name: str, host: str) -> None:
+    """Raises for SQL that did not come to its end: LostError, where nobody knows how far it came, or BackupError."""
+    if heard.status in ENDED:
+        raise LostError(f"psql was ended before {name} had answered ({heard.status})", host=host)
+    if heard.status:
+        raise BackupError(f"{name} on {host} did not answer", hint=complaint(heard.words))
 
 
 class Answered(io.RawIOBase, BinaryIO):

@@ -11,14 +11,15 @@ from typing import Any, BinaryIO
 
 from dojo_deploy.command import Command
 from dojo_deploy.database import Backups, Contents, Dump, Server, Swap
+from dojo_deploy.databases import archive
 from dojo_deploy.databases import postgres_beside as beside
 from dojo_deploy.databases import postgres_beside_scripts as beside_scripts
 from dojo_deploy.databases import postgres_scripts as scripts
 from dojo_deploy.databases import postgres_spool_scripts as spooled
-from dojo_deploy.databases.framed import Answered, Framed, first_line
+from dojo_deploy.databases.framed import Answered, Framed, first_line, refuse_unanswered
 from dojo_deploy.databases.postgres_tuning import PostgresTuning
 from dojo_deploy.databases.rows import complaint, contents_of, rows, sets
-from dojo_deploy.errors import BackupError, ConfigError, DamagedError, LostError, RefusedError
+from dojo_deploy.errors import BackupError, ConfigError, LostError, RefusedError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.secrets import Secret
 from dojo_deploy.streams import Chained, Sink
@@ -142,8 +143,7 @@ class Postgres:
     def read_through(self, session: Session, dump: Dump) -> None:
         script = (spooled if dump.is_packed else scripts).READ
         heard = self.run(session, script, str(dump.size), stdin=dump.stream)
-        if heard.status:
-            raise DamagedError(f"pg_restore could not read the dump (ended {heard.status})", hint=heard.words[-500:])
+        archive.refuse_failed("read", heard)
 
     def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         self.ask(session, scripts.CREATE, {"scratch": name}, database=self.aside)
@@ -177,8 +177,7 @@ class Postgres:
         """Restores a dump into a new database, and counts."""
         script = (spooled if dump.is_packed else scripts).RESTORE
         heard = self.run(session, script, str(dump.size), name, *words, stdin=dump.stream)
-        if heard.status:
-            raise DamagedError(f"pg_restore could not restore the dump (ended {heard.status})", hint=heard.words[-500:])
+        archive.refuse_failed("restore", heard)
         return contents_of(rows(self.ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
 
     def ask(
@@ -196,8 +195,7 @@ class Postgres:
         feed = io.BytesIO((sets(values) + sql).encode())
         name = database or self.name
         heard = self.run(session, scripts.ASK, name, stdin=feed, into=taken.extend, within=within, reads=reads)
-        if heard.status:
-            raise BackupError(f"{name} on {self.runs_on} did not answer", hint=complaint(heard.words))
+        refuse_unanswered(heard, name, self.runs_on)
         return taken.decode("utf-8", "backslashreplace")
 
     def run(
@@ -211,16 +209,21 @@ class Postgres:
         within: float = 0.0,
         reads: bool = False,
     ) -> Framed:
-        """What a script says. `reads`: as the reader, where there is one. Raises LostError."""
+        """What a script says. `reads`: as the reader, where there is one. Raises LostError.
+
+        What psql does is ended on the host after `within` seconds: nothing takes effect long after it was asked.
+        """
+        within = within or self.backups.within + SLACK
         mark = secrets.token_hex(16)
         heard = Framed(mark, into)
         user, password = (self.reader, self.reader_password) if reads and self.reader else (self.user, self.password)
         first = first_line(password)
         feed = Answered(first, heard.over) if answered else Chained(io.BytesIO(first), *([stdin] if stdin else []))
-        text = Command.of("sh", "-c", script, "dojo-database", mark, *words, env=self._environment(user)).render()
+        env = self._environment(user, within)
+        text = Command.of("sh", "-c", script, "dojo-database", mark, *words, env=env).render()
         try:
             shell = session.shell(self.runs_on)
-            shell.stream(text, within=within or self.backups.within + SLACK, stdin=feed, on_output=heard.feed)
+            shell.stream(text, within=within + SLACK, stdin=feed, on_output=heard.feed)
         finally:
             heard.over.set()
         if heard.status is None:
@@ -229,7 +232,7 @@ class Postgres:
             raise BackupError(f"{self.runs_on}: {heard.words}", hint="set database.spool to a folder on a larger disk")
         return heard
 
-    def _environment(self, user: str) -> dict[str, str]:
+    def _environment(self, user: str, within: float) -> dict[str, str]:
         known = {"PGHOST": self.address, "PGUSER": user, "PGSSLMODE": self.sslmode}
         return {
             **{name: value for name, value in known.items() if value},
@@ -243,5 +246,6 @@ class Postgres:
             "DOJO_JOBS": str(self.jobs),
             "DOJO_SPOOL": self.spool,
             "DOJO_SECONDS": f"{self.backups.within:.0f}",
+            "DOJO_ASK_SECONDS": f"{within:.0f}",
             "DOJO_LOCK_MS": f"{self.lock_within * 1000:.0f}",
         }

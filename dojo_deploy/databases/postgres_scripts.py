@@ -7,6 +7,7 @@ Each script's first line of standard input is the password, which so is in no ar
 from __future__ import annotations
 
 NO_ROOM = 28  # what a script ends with that found too little room on the disk; as the kernel's own number
+ENDED = (124, 137)  # statuses of what `timeout` or somebody else ended
 
 PROLOGUE = r"""
 umask 077
@@ -18,7 +19,9 @@ mark=$1; shift
 printf '%s\n' "$mark"
 tell() { printf '\n%s %s\n%s' "$mark" "$1" "$2"; }
 # As a variable: a name given by -d may be read as a whole connection string.
-sql() { psql -X -q -A -t -w -v ON_ERROR_STOP=1 -v migrations="$DOJO_MIGRATIONS" "$@"; }
+sql() {
+  timeout -k 10 "$DOJO_ASK_SECONDS" psql -X -q -A -t -w -v ON_ERROR_STOP=1 -v migrations="$DOJO_MIGRATIONS" "$@"
+}
 """
 
 # SQL on the rest of standard input; words: the database.
@@ -126,10 +129,11 @@ SELECT format('SELECT json_build_array(''rows'', %L, count(*)) FROM ONLY %I.%I',
    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
  ORDER BY 1 \gexec
 SELECT json_build_array('constraints', count(*)) FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
- WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND k.contype <> 'n' AND k.convalidated;
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+  AND k.contype <> 'n' AND k.convalidated;
 SELECT json_build_array('indexes', count(*)) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND i.indisvalid;
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND i.indisvalid;
 SELECT format('SELECT jsonb_build_array(''migration'', to_jsonb(t) - ''logs'') FROM %s t ORDER BY 1', found)
  FROM to_regclass(:'migrations') found WHERE found IS NOT NULL \gexec
 """

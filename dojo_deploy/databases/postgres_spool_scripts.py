@@ -89,7 +89,7 @@ _UNPACKED = (
 folder "$1"; shift
 said=$(cd "$SPOOL" && {
   timeout -k 10 "$DOJO_SECONDS" tar -xf - && sha256sum --quiet -c sums &&
-    [ "$(ls dump | wc -l)" -eq "$(wc -l <sums)" ] || exit
+    { [ "$(ls dump | wc -l)" -eq "$(wc -l <sums)" ] || { echo 'sha256sum: FAILED: a file is missing'; false; } } || exit
 } 2>&1) || { tell $? "$said"; exit 0; }
 """
 )

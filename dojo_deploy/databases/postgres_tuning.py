@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dojo_deploy.databases import postgres_scripts
 from dojo_deploy.databases import tuning_scripts as scripts
 from dojo_deploy.databases.rows import complaint, rows, sets
-from dojo_deploy.errors import DatabaseError, RefusedError
+from dojo_deploy.errors import DatabaseError, LostError, RefusedError
 from dojo_deploy.tuning import (
     LONG,
     Client,
@@ -198,6 +198,8 @@ class PostgresTuning:
         taken = bytearray()
         feed = io.BytesIO(f"{scripts.HEAD}{sets(values)}{sql}".encode())
         heard = self.run(session, postgres_scripts.ASK, self.name, stdin=feed, into=taken.extend, within=within)
+        if heard.status in postgres_scripts.ENDED:
+            raise LostError(f"psql was ended before {self.name} had answered ({heard.status})", host=self.host)
         warned = WARNED.search(heard.words) if strict else None
         if heard.status or warned:
             raise self._trouble(heard.status or 0, warned.group() if warned else heard.words)

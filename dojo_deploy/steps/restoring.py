@@ -135,7 +135,7 @@ def save(database: Database, backup: str, by: str, release: str) -> Stage:
 def beside(action: Bring) -> Stage:
     """Nothing that serves is touched."""
     undo = Step("drop", Drop(action.database, action.name), deadline=ASK_SECONDS)
-    step = Step("restore beside", action, undo=undo, deadline=2 * action.database.backups.within)
+    step = Step("restore beside", action, undo=undo, deadline=3 * action.database.backups.within + ASK_SECONDS)
     return Stage("restore", (Lane(CONTROLLER, (step,)),))
 
 

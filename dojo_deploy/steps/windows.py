@@ -130,7 +130,7 @@ def backed_up(site: Inventory, window: str, release: str) -> Stage:
             hint="database: {kind: postgres, …}, or `backup: off` in strategies/maintenance.yml",
         )
     within = site.database.backups.within  # of each of its passes
-    return _alone("backup", Step("backup", BackUp(site.database, window, release), deadline=2 * within))
+    return _alone("backup", Step("backup", BackUp(site.database, window, release), deadline=3 * within))
 
 
 def stay_closed(site: Inventory, page: Page, window: str) -> Stage:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,6 +57,17 @@ class Cluster:
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    @contextmanager
+    def session(self, sql: str, *, database: str = NAME) -> Iterator[Callable[[], bool]]:
+        """Somebody else's session, which is at work with `sql`; to ask whether it has come to its last statement."""
+        words = [self.bin / "psql", "-X", "-h", "127.0.0.1", "-p", str(self.port), "-U", ROLE, "-d", database]
+        env = {"PATH": "/usr/bin:/bin", "PGPASSWORD": PASSWORD, "PGAPPNAME": "somebody"}
+        asks = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'somebody' AND wait_event = 'PgSleep'"
+        steps = [part for each in sql.split("; ") for part in ("-c", each)]
+        with subprocess.Popen([*words, *steps], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
+            yield lambda: self.psql(asks) == "1"
+            one.terminate()
 
     def databases(self) -> set[str]:
         return set(self.psql("SELECT datname FROM pg_database WHERE NOT datistemplate").split())

@@ -150,6 +150,25 @@ def test_damage_is_found_by_verify_and_by_a_drill(request: pytest.FixtureRequest
     assert bed.cluster.databases() == {"postgres", NAME}
 
 
+def test_a_drill_that_was_disturbed_says_nothing_of_the_backup(local: Bed) -> None:
+    """Somebody has a temporary table in the live database; then the scratch database goes away under the restore."""
+    temporary = "CREATE TEMP TABLE t (i int PRIMARY KEY, n text CHECK (n <> 'x')); SELECT pg_sleep(60)"
+    with local.cluster.session(temporary) as holds:
+        until(holds, what="the temporary table")
+        manifest = backups.back_up(local.site)
+        assert backups.drill(local.site).wrong == ()
+
+    def drop() -> None:
+        (scratch,) = (name for name in local.cluster.databases() if "_drill_" in name)
+        local.cluster.psql(f"DROP DATABASE {scratch} WITH (FORCE)")
+
+    with pytest.raises(BackupError, match="could not restore the dump") as caught:
+        backups.drill(local.site, tell=once(drop))
+    assert not isinstance(caught.value, DamagedError)
+    assert "terminating connection" in caught.value.hint or "does not exist" in caught.value.hint
+    assert backups.listed(local.site).find(manifest.id).is_proven
+
+
 def test_a_manifest_of_other_counts_fails_its_drill(local: Bed) -> None:
     manifest = backups.back_up(local.site)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dojo_deploy.app import backups
-from dojo_deploy.errors import StoreError
+from dojo_deploy.errors import BackupError, DamagedError, StoreError
 from dojo_deploy.session import OpenSession
 from dojo_deploy.stores import s3
 from dojo_deploy.stores.s3 import S3
@@ -100,24 +100,28 @@ def test_a_full_disk_on_the_databases_host_leaves_the_live_database_alone(small:
     noise = "SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 60) WHERE n > 0"
     fill = f"CREATE TABLE noise AS SELECT n, ({noise}) AS text FROM generate_series(1, 20000) n"
     small.psql(fill, database="filled", user=ROLE)
-    shop.back_up()
+    proven = shop.back_up()
     assert shop.drill().wrong == ()
     # No file may grow beyond it: what a server sees of a full disk, but for its log of changes, which has to go on.
     limits = resource.prlimit(small.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(small.pid, resource.RLIMIT_FSIZE, (17 * MB, limits[1]))
     try:
-        proof = shop.drill()
-        ended = shop.begin(backup=proof.backup)
+        with pytest.raises(BackupError, match="could not restore the dump") as caught:
+            shop.drill()
+        ended = shop.begin(backup=proven)
     finally:
         resource.prlimit(small.pid, resource.RLIMIT_FSIZE, limits)
-    assert "could not restore the dump" in proof.wrong[0]
+    assert not isinstance(caught.value, DamagedError)
+    assert "could not extend" in caught.value.hint
+    with shop.near():
+        assert backups.health(shop.site()).proven, "the backup is what it was"
     assert (ended.verdict, ended.exit_code) == ("rolled back", 20)
     assert "could not restore the dump" in ended.reason
     assert mine(small, shop) == ["filled"]
     assert small.psql("SELECT count(*) FROM noise", database="filled", user=ROLE) == "20000"
     assert shop.serves
     assert not (shop.doors / "log").exists(), "users were disturbed"
-    assert shop.begin(backup=proof.backup).verdict == "done"
+    assert shop.begin(backup=proven).verdict == "done"
 
 
 @pytest.mark.soak
