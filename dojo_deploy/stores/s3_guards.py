@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
-# Not configured, not known to the server, or not ours to ask.
-UNLOCKED = (400, 403, 404, 405, 501)
+from dojo_deploy.errors import StoreError
+
+UNLOCKED = (400, 404, 405, 501)  # not configured, or not known to the server
+FORBIDDEN = 403
 
 
 def encryption(asked: str) -> dict[str, str]:
@@ -17,12 +19,18 @@ def encryption(asked: str) -> dict[str, str]:
 
 
 def has_lock(client: Any, bucket: str) -> bool:
-    """Whether the bucket was made with Object Lock."""
+    """Whether the bucket was made with Object Lock. Raises StoreError where that may not be asked."""
     try:
         answer = client.get_object_lock_configuration(Bucket=bucket)
     except client.exceptions.ClientError as exc:
-        if exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in UNLOCKED:
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status in UNLOCKED:
             return False
+        if status == FORBIDDEN:
+            raise StoreError(
+                f"nobody knows whether {bucket} locks what is to be kept: {exc}",
+                hint="allow s3:GetBucketObjectLockConfiguration; or database.backups.locked_for: 0   asks for no lock",
+            ) from exc
         raise
     return bool(answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled")
 

@@ -20,8 +20,9 @@ def not_yet(session: Session, window: Window | None, notice: float, now: float) 
         return ("no window is scheduled",) if notice else ()
     if window.state != SCHEDULED:
         return ()
-    # Whoever scheduled it so late has said why.
-    hasty = any(one.reason for one in window.course if one.what == "scheduled")
+    # Whoever scheduled it so late has said why; whoever did so in time has said it of something else.
+    scheduled = [one for one in window.course if one.what == "scheduled"]
+    hasty = any(one.reason and window.starts_at - seconds(one.at) < notice for one in scheduled)
     return refusals(window, announced(session, window), 0.0 if hasty else notice, now)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
+from dojo_deploy.errors import StoreError
 from dojo_deploy.secrets import Secret
 from dojo_deploy.stores.s3 import S3
 
@@ -66,6 +68,17 @@ def test_what_is_to_be_kept_is_locked_where_that_is_possible(opened: Any, bucket
         assert ("ObjectLockRetainUntilDate" in found) is (is_kept and bucket == "locked"), key
     store.delete("a/dump")
     assert store.list("a") == ("a/begun", "a/manifest")
+    store.close()
+
+
+def test_a_lock_that_may_not_be_asked_for_is_not_taken_for_none(opened: Any) -> None:
+    store = opened("locked")
+    with Stubber(store.client) as answers:
+        answers.add_client_error("get_object_lock_configuration", "AccessDenied", http_status_code=403)
+        with pytest.raises(StoreError, match=r"s3:GetBucketObjectLockConfiguration[\s\S]*locked_for: 0"):
+            store.put("b/manifest", b"y", keep=3600.0)
+    assert store.list("b/manifest") == ()
+    store.put("b/manifest", b"y")
     store.close()
 
 

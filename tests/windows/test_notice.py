@@ -101,6 +101,16 @@ def test_a_window_counts_from_when_the_page_had_it(bed: Bed, page: Page) -> None
         windows.start(bed.site())
 
 
+def test_a_reason_that_was_given_in_good_time_is_no_leave_to_begin_untold(bed: Bed, page: Page) -> None:
+    page.down()
+    for hours, reason, refused in ((25, "the yearly upgrade", True), (3, "the disk is dying", False)):
+        windows.schedule(bed.site(), at=ahead(hours), reason=reason)
+        with pytest.raises(RefusedError, match="it begins at") as caught:
+            windows.start(bed.site())
+        assert ("never told" in caught.value.message) is refused
+        windows.abort(bed.site())
+
+
 def test_a_window_is_extended_and_cancelled_in_public(bed: Bed, page: Page) -> None:
     view = windows.schedule(bed.site(), at=ahead(25), lasts=3600)
     assert view.window
