@@ -30,18 +30,19 @@ def alarms(backups: Sequence[Backup], settings: Backups, *, now: float) -> tuple
     return (*found, *_unproven(sound, settings, now))
 
 
-def proven(backups: Sequence[Backup], *, within: float, now: float) -> Backup | None:
-    """The newest backup that a drill has proven and that began less than `within` seconds ago; None: there is none.
+def proven(backups: Sequence[Backup], database: str, *, within: float, now: float) -> Backup | None:
+    """The newest backup of `database` that a drill has proven and that began less than `within` seconds ago, or None.
 
     What is older, never drilled, or failed its last drill, is nothing to fall back on. `now` in seconds since 1970.
     """
-    fit = [backup for backup in backups if backup.is_proven and backup.manifest and now - backup.began < within]
+    mine = [backup for backup in backups if backup.manifest and backup.manifest.database == database]
+    fit = [backup for backup in mine if backup.is_proven and now - backup.began < within]
     return max(fit, key=lambda backup: backup.began, default=None)
 
 
 def _unproven(sound: Sequence[Backup], settings: Backups, now: float) -> tuple[str, ...]:
     drilled = [backup for backup in sound if backup.proof]
-    failed = [backup for backup in drilled if not backup.is_proven]
+    failed = [backup for backup in drilled if backup.proof and backup.proof.wrong]
     wrong = tuple(
         f"the drill of {backup.id} failed: {'; '.join(backup.proof.wrong)}" for backup in failed[:1] if backup.proof
     )

@@ -33,7 +33,10 @@ class Backup:
 
     @property
     def is_proven(self) -> bool:
-        return self.proof is not None and not self.proof.wrong
+        """By a drill of the very dump that is there."""
+        if self.proof is None or self.manifest is None:
+            return False
+        return not self.proof.wrong and self.proof.sha256 == self.manifest.dump.sha256
 
 
 @dataclass(frozen=True)

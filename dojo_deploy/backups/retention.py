@@ -54,7 +54,7 @@ def _newest(backups: Sequence[Backup], pattern: str) -> dict[str, Backup]:
 
 
 def _failed(backup: Backup) -> bool:
-    return backup.proof is not None and not backup.is_proven
+    return backup.proof is not None and bool(backup.proof.wrong)
 
 
 def _mark(why: dict[str, list[str]], backups: Sequence[Backup], word: str) -> None:

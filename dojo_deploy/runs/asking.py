@@ -34,8 +34,10 @@ def answered(session: OpenSession, strategy: Strategy, seen: Observed) -> Observ
 
 def _proof(session: OpenSession, settings: object) -> Mapping[str, str]:
     """The backup that a migration without a way back needs, and its age in seconds."""
-    if not isinstance(settings, Migrate) or not settings.allow_contract or session.inventory.database is None:
+    database = session.inventory.database
+    if not isinstance(settings, Migrate) or not settings.allow_contract or database is None:
         return {}
     now = session.clock.now()
-    found = alarm.proven(catalogue.read(session.store).backups, within=settings.proven_within, now=now)
+    backups = catalogue.read(session.store).backups
+    found = alarm.proven(backups, database.name, within=settings.proven_within, now=now)
     return {PROOF: f"{found.id} {now - found.began:.0f}" if found else ""}

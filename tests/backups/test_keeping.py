@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -156,14 +157,24 @@ def test_a_manifest_survives_the_store_and_half_of_one_is_damage() -> None:
 )
 def test_the_newest_proven_backup_counts_until_it_is_too_old(ages: dict[float, bool], found: float | None) -> None:
     backups = [backup(age, proven=proven) for age, proven in ages.items()]
-    young = alarm.proven(backups, within=DAY, now=NOW)
+    young = alarm.proven(backups, "shop", within=DAY, now=NOW)
     assert (NOW - young.began if young else None) == found
 
 
 def test_a_backup_that_failed_its_drill_or_lost_its_manifest_is_no_proof() -> None:
     failed = backup(HOUR, wrong=("cards: 4 of 5 rows",))
     lost = Backup(new_id(NOW - HOUR), None, backup(HOUR, proven=True).proof, "half")
-    assert alarm.proven([failed, lost], within=DAY, now=NOW) is None
+    assert alarm.proven([failed, lost], "shop", within=DAY, now=NOW) is None
+
+
+def test_a_proof_counts_for_its_own_database_and_its_own_dump_only() -> None:
+    one = backup(HOUR, proven=True)
+    assert one.proof
+    assert alarm.proven([one], "shop", within=DAY, now=NOW) == one
+    assert alarm.proven([one], "other", within=DAY, now=NOW) is None
+    of_another = replace(one, proof=replace(one.proof, sha256="cd"))
+    assert alarm.proven([of_another], "shop", within=DAY, now=NOW) is None
+    assert "no backup was ever proven" in alarms(of_another)
 
 
 def test_a_backup_that_failed_its_drill_never_takes_the_place_of_one_of_its_period_that_did_not() -> None:
