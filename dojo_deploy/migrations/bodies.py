@@ -8,6 +8,7 @@ from dojo_deploy.migrations.tokens import Statement, statements
 
 # After these a statement begins, or a condition that says nothing.
 OPENING = ("begin", "then", "else", "loop")
+LOOPS, OVER = ("for", "foreach"), ("insert", "update", "delete", "merge", "with", "execute")
 SKIPPED = frozenset({
     "declare", "if", "elsif", "elseif", "end", "exception", "when", "while", "for", "foreach", "case", "raise",
     "perform", "return", "null", "exit", "continue", "get", "open", "fetch", "close", "assert", "commit", "rollback",
@@ -28,7 +29,13 @@ def inside(body: str, line: int) -> Iterator[Statement]:
 def _told(statement: Statement) -> Iterator[Statement]:
     # `x := 1` assigns a variable; a declaration names a type.
     is_variable = len(statement) > 1 and (statement[1].is_sign(":") or statement[1].is_sign("="))
-    if statement and statement[0].key not in SKIPPED and not is_variable:
+    if statement and statement[0].key in LOOPS:
+        # What a loop goes over is done: DELETE … RETURNING, or EXECUTE of a text.
+        begins = next((number for number, token in enumerate(statement) if token.key == "in"), len(statement))
+        over = statement[begins + 1 :]
+        if over and over[0].key in OVER:
+            yield over
+    elif statement and statement[0].key not in SKIPPED and not is_variable:
         yield statement
 
 

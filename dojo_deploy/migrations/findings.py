@@ -25,6 +25,7 @@ class Schema:
     """What the statements read so far have made: nobody uses it yet, so nothing done to it can hurt."""
 
     tables: set[str] = field(default_factory=set)
+    temporary: set[str] = field(default_factory=set)  # of these; they hide others of the same name
     columns: set[tuple[str, str]] = field(default_factory=set)
     others: set[str] = field(default_factory=set)  # indexes, views, types, sequences, functions
     checks: dict[tuple[str, str], str] = field(default_factory=dict)  # table and constraint -> column that is not null

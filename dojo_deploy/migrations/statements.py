@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dojo_deploy.migrations.cursor import Cursor, says
 from dojo_deploy.migrations.findings import Flaw, Schema
 from dojo_deploy.migrations.rows import deleting, truncating, updating
 from dojo_deploy.migrations.tables import alter_table
-from dojo_deploy.migrations.tokens import BROKEN, META, Statement
+from dojo_deploy.migrations.tokens import BROKEN, META, NAME, Statement
 
 HARMLESS = frozenset({
     "insert", "select", "values", "table", "comment", "grant", "set", "reset", "show", "begin", "start", "commit",
-    "end", "rollback", "savepoint", "release", "analyze", "listen", "notify", "unlisten", "explain", "prepare",
+    "end", "rollback", "savepoint", "release", "analyze", "listen", "notify", "unlisten", "prepare",
     "deallocate", "discard", "checkpoint", "copy", "declare", "fetch", "close", "abort",
 })  # fmt: skip
 LATER = "drop it once no release that uses it can come back"
@@ -25,7 +26,7 @@ def judge(statement: Statement, schema: Schema) -> Iterator[Flaw]:
         what = "a command of psql's own" if broken.kind == META else broken.text
         yield Flaw("unreadable", f"{what}: what it does cannot be told", "plain SQL", broken.line)
         return
-    cursor = Cursor(statement)
+    cursor = Cursor(_beside_temporary(statement, schema))
     verb = cursor.next.key
     cursor.at = 1
     if verb == "with":
@@ -36,10 +37,21 @@ def judge(statement: Statement, schema: Schema) -> Iterator[Flaw]:
         yield Flaw("contract", f"{verb or cursor.tokens[0].text}: not known to leave the old release alone")
 
 
+def _beside_temporary(statement: Statement, schema: Schema) -> Statement:
+    """`public.cards`, where `cards` is a temporary table of this file, is another one: its name stays whole."""
+    found = list(statement)
+    for number in range(len(found) - 3, -1, -1):
+        first, *more = found[number : number + 3]
+        if first.text == "public" and len(more) == 2 and more[0].is_sign(".") and more[1].text in schema.temporary:
+            found[number : number + 3] = [replace(more[1], kind=NAME, text=f"public.{more[1].text}")]
+    return tuple(found)
+
+
 def _create(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
     cursor.take("or", "replace")
-    is_temporary = bool(cursor.take_any("temp", "temporary", "unlogged", "global", "local"))
-    cursor.take_any("temp", "temporary", "recursive", "trusted", "procedural")
+    cursor.take_any("global", "local", "unlogged")
+    is_temporary = bool(cursor.take_any("temp", "temporary"))
+    cursor.take_any("recursive", "trusted", "procedural")
     is_unique = cursor.take("unique")
     if cursor.take("index"):
         yield from _create_index(cursor, schema, unique=is_unique)
@@ -54,6 +66,7 @@ def _create(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
     name = cursor.name()
     if kind == "table" and (is_temporary or not may_exist):
         schema.tables.add(name)
+        schema.temporary |= {name} if is_temporary else set()
     elif not may_exist and (is_view or kind not in ("function", "procedure", "extension")):
         schema.others.add(name)
 
@@ -96,6 +109,8 @@ def _drop(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
         cursor.at += 1
         names.append(cursor.name())
     if all(name in schema.tables | schema.others for name in names):
+        for made in (schema.tables, schema.others, schema.temporary):
+            made.difference_update(names)  # from here on the name is of what was there before
         return
     named = f"{kind} {', '.join(names)}".strip()
     if kind in ("table", "schema", "database", "foreign") and not is_view:
@@ -172,6 +187,16 @@ def _execute(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
         yield Flaw("unreadable", "EXECUTE of a text that is made when it runs", "the statements themselves")
 
 
+def _explain(cursor: Cursor, schema: Schema) -> Iterator[Flaw]:
+    """With ANALYZE what is explained is done."""
+    runs = False
+    for number, token in enumerate(cursor.rest):
+        runs = runs or token.key in ("analyze", "analyse")
+        if runs and token.key in (*VERBS, "with", "merge"):
+            yield from judge(cursor.rest[number:], schema)
+            return
+
+
 def _slow(cursor: Cursor, _: Schema) -> Iterator[Flaw]:
     verb, told = cursor.tokens[0].key, " ".join(token.text for token in cursor.tokens[:3])
     if verb == "vacuum" and not any(token.key == "full" for token in cursor.rest[:4]):
@@ -193,6 +218,7 @@ VERBS = {
     **dict.fromkeys(("update", "delete", "truncate"), _with_rows),
     "do": _do,
     "execute": _execute,
+    "explain": _explain,
     **dict.fromkeys(("vacuum", "cluster", "reindex", "refresh", "lock"), _slow),
     "revoke": _revoke,
 }

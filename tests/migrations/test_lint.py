@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojo_deploy.migrations import lint, lint_all
 from dojo_deploy.migrations.findings import GRAVE, KINDS
+from dojo_deploy.migrations.folders import in_folder, of_one_place
 
 GROWS = (
     "CREATE TABLE cards (id serial PRIMARY KEY, name text NOT NULL)",
@@ -33,6 +36,16 @@ GROWS = (
     "COMMENT ON TABLE cards IS 'DROP TABLE cards; TRUNCATE cards'",
     "VACUUM cards",
     "GRANT SELECT ON cards TO app",
+)
+SLY = (
+    "DO $$ DECLARE r record; BEGIN FOR r IN DELETE FROM cards RETURNING * LOOP NULL; END LOOP; END $$;",
+    "DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'DELETE FROM cards RETURNING 1' LOOP NULL; END LOOP; END $$;",
+    "CREATE UNLOGGED TABLE IF NOT EXISTS cards(i int); DELETE FROM cards;",
+    "CREATE UNLOGGED TABLE IF NOT EXISTS cards(i int); ALTER TABLE cards DROP COLUMN b;",
+    "CREATE TEMP TABLE cards(i int); DROP TABLE public.cards;",
+    "CREATE TEMP TABLE cards(i int); DROP TABLE cards; DROP TABLE cards;",
+    "EXPLAIN ANALYZE DELETE FROM cards;",
+    "EXPLAIN (ANALYZE, BUFFERS) WITH d AS (DELETE FROM cards RETURNING 1) SELECT * FROM d;",
 )
 BLOCKS = (
     "CREATE INDEX i ON cards (name)",
@@ -211,3 +224,44 @@ def test_any_text_is_read_to_its_end(text: str) -> None:
 
     assert all(finding.kind in KINDS and 1 <= finding.line <= text.count("\n") + 1 for finding in found)
     assert set(GRAVE) <= set(KINDS)
+
+
+@pytest.mark.parametrize("sql", SLY)
+def test_what_loses_rows_in_a_roundabout_way_is_found(sql: str) -> None:
+    assert {found.kind for found in lint(sql)} & {"data loss", "contract"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TEMP TABLE moved AS SELECT 1; DELETE FROM moved; DROP TABLE moved;",
+        "EXPLAIN DELETE FROM cards",
+        "DO $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM cards LOOP NULL; END LOOP; END $$",
+        "DO $$ BEGIN FOR i IN REVERSE 3..1 LOOP NULL; END LOOP; END $$",
+        "CREATE UNLOGGED TABLE fresh(i int); DROP TABLE fresh;",
+    ],
+)
+def test_what_loses_nothing_is_let_through(sql: str) -> None:
+    assert lint(sql) == ()
+
+
+def test_a_file_that_its_tool_runs_whole_is_read_whole(tmp_path: Path) -> None:
+    down = "ALTER TABLE a ADD COLUMN b int;\n-- Down Migration (kept for reference)\nDROP TABLE cards;\n"
+    for name, text in (
+        ("prisma/1_x/migration.sql", f"-- Up Migration\n{down}"),
+        ("psql/1_x.sql", down),
+        ("pg/1_x.sql", f"-- Up Migration\n{down}"),
+        ("dbmate/1_x.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE cards;"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    graves = {tool: in_folder(tmp_path / tool)[0].grave for tool in ("prisma", "psql", "pg", "dbmate")}
+    assert [tool for tool, grave in graves.items() if grave] == ["prisma", "psql"]
+
+
+def test_a_name_that_ends_in_down_is_a_migration_unless_it_takes_another_back() -> None:
+    backwards = ("4_a_down.sql", "4_b-down.sql", "4_c.down.sql", "5/down.sql")
+    forwards = ("4_a.sql", "4_b-up.sql", "4_c.up.sql", "5/up.sql", "6_scale_down.sql")
+    assert of_one_place([f"migrations/{name}" for name in (*backwards, *forwards)]) == tuple(
+        f"migrations/{name}" for name in forwards
+    )
