@@ -142,8 +142,7 @@ class Postgres:
 
     def read_through(self, session: Session, dump: Dump) -> None:
         script = (spooled if dump.is_packed else scripts).READ
-        heard = self.run(session, script, str(dump.size), stdin=dump.stream)
-        archive.refuse_failed("read", heard)
+        archive.refuse_failed("read", self.run(session, script, str(dump.size), stdin=dump.stream))
 
     def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         self.ask(session, scripts.CREATE, {"scratch": name}, database=self.aside)
@@ -176,8 +175,7 @@ class Postgres:
     def fill(self, session: Session, dump: Dump, name: str, *words: str) -> Contents:
         """Restores a dump into a new database, and counts."""
         script = (spooled if dump.is_packed else scripts).RESTORE
-        heard = self.run(session, script, str(dump.size), name, *words, stdin=dump.stream)
-        archive.refuse_failed("restore", heard)
+        archive.refuse_failed("restore", self.run(session, script, str(dump.size), name, *words, stdin=dump.stream))
         return contents_of(rows(self.ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
 
     def ask(
