@@ -12,6 +12,7 @@ from dojo_deploy.backups.schedule import Schedule
 from dojo_deploy.errors import ConfigError, RefusedError
 
 WITHIN = 30.0
+NONE = "no crontab for"  # what it says, and ends 1, where this user has none
 CRON, SYSTEMD = "cron", "systemd"
 
 
@@ -54,18 +55,32 @@ def _systemd(made: Schedule, *, install: bool) -> str:
 
 
 def _cron(made: Schedule, *, install: bool) -> str:
-    # Without a crontab of this user it ends 1 and says so; that is none.
-    present = subprocess.run(["crontab", "-l"], capture_output=True, text=True, timeout=WITHIN) if install else None
-    text = made.crontab(present.stdout if present and not present.returncode else "")
+    text = made.crontab(_crontab() if install else "")
     if install:
         _done("crontab", "-", text=text)
     return text
 
 
+def _crontab() -> str:
+    """That of this user: what it is not known to be is not replaced."""
+    done = _asked("crontab", "-l")
+    if done.returncode and NONE not in done.stderr:
+        raise _refused(done)
+    return "" if done.returncode else done.stdout
+
+
 def _done(*words: str, text: str = "") -> None:
+    done = _asked(*words, text=text)
+    if done.returncode:
+        raise _refused(done)
+
+
+def _asked(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
     try:
-        done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=WITHIN)
+        return subprocess.run(words, input=text, capture_output=True, text=True, timeout=WITHIN)
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise RefusedError(f"{words[0]} did not do it: {exc}", hint="without --install it is only shown") from exc
-    if done.returncode:
-        raise RefusedError(f"{' '.join(words)} ended {done.returncode}: {done.stderr.strip()}")
+
+
+def _refused(done: subprocess.CompletedProcess[str]) -> RefusedError:
+    return RefusedError(f"{' '.join(done.args)} ended {done.returncode}: {done.stderr.strip()}")

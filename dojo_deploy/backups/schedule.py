@@ -11,7 +11,7 @@ from dojo_deploy.command import quote
 from dojo_deploy.errors import ConfigError
 
 NIGHTLY, WEEKLY = "*-*-* 02:00:00 UTC", "Sun *-*-* 03:00:00 UTC"
-PLAIN = re.compile(r"[^\s%\"'\\$]+")  # what neither systemd nor cron reads as anything else
+PLAIN = re.compile(r"[\w@+=:,./-]+")  # what neither systemd, cron nor a shell reads as anything else
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from dataclasses import replace
@@ -63,3 +64,31 @@ def test_what_cannot_be_installed_is_told(tmp_path: Path, monkeypatch: pytest.Mo
         schedules.schedule(replace(site(), path="x.yml"), kind="at")
     with pytest.raises(ConfigError, match="cannot stand in a schedule"):
         Schedule("/opt/my dojo", "/x.yml", "/", "shop")
+
+
+@pytest.mark.parametrize("sign", list("&;|()`#<>*? \t\n'\"$%\\"))
+def test_a_path_that_a_shell_would_read_otherwise_cannot_stand_in_a_schedule(sign: str) -> None:
+    with pytest.raises(ConfigError, match="cannot stand in a schedule"):
+        Schedule("/opt/dojo", f"/srv/R{sign}D/x.yml", "/srv", "shop")
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("echo 'must be privileged' >&2; exit 1", "must be privileged"),
+        ('echo "no crontab for $USER" >&2; exit 1', ""),
+        (None, "crontab did not do it"),
+    ],
+)
+def test_a_crontab_that_cannot_be_read_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, said: str
+) -> None:
+    if program:
+        (tmp_path / "crontab").write_text(f'#!/bin/sh\nif [ "$1" = -l ]; then {program}; fi\ncat >"$0.tab"\n')
+        (tmp_path / "crontab").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/nowhere" if not program else f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(schedules, "_program", lambda: "/opt/dojo")
+    made = replace(site(), path=str(tmp_path / "production.yml"))
+    with pytest.raises(RefusedError, match=said) if said else contextlib.nullcontext():
+        schedules.schedule(made, kind="cron", install=True)
+    assert (tmp_path / "crontab.tab").exists() is (not said)
