@@ -21,6 +21,8 @@ VALUES = {"dbmate": ("-u", "--url", "-e", "--env", "--env-file", "-d", "--migrat
 WITH_VALUE = ("--schema", "--config", "--url", "--name", "-n", "--from-migrations", "--shadow-database-url")
 RUNNERS = ("npm", "pnpm", "yarn", "bun", "node")
 SEPARATORS = "();<>|&\n"
+FLAGS = "-[aAbeEHlnqsStVwWxXz01]*"  # of psql, without a value: what follows another letter is its value
+STOPS = re.compile(r"ON_ERROR_STOP(?:=(\w*))?$")
 TALKERS = ("echo", "printf", "logger", ":")
 SIGNS = re.compile(r"\bprisma\b.{0,200}?\b(migrate\s+(?:dev|reset)|db\s+(?:push|drop))\b", re.DOTALL)
 
@@ -81,11 +83,20 @@ def is_deaf(line: str) -> bool:
     except ValueError:
         return False
     inner = (word for words in commands for word in words if re.search(r"\s", word))
-    return any(map(is_deaf, inner)) or any(
-        "psql" in map(posixpath.basename, words)
-        and not any("ON_ERROR_STOP" in word for word in words)
-        and not any(re.match(r"-\w*c|--command", word) for word in words)
-        for words in commands
+    of_psql = (words for words in commands if "psql" in map(posixpath.basename, words))
+    return any(map(is_deaf, inner)) or not all(_stops(words) or _is_one_command(words) for words in of_psql)
+
+
+def _stops(words: list[str]) -> bool:
+    """The last setting counts; one without a value takes it away."""
+    said = [found[1] or "" for word in words if (found := STOPS.search(word))]
+    return bool(said) and said[-1].lower() in ("1", "on", "true", "yes")
+
+
+def _is_one_command(words: list[str]) -> bool:
+    """Of a single `-c` the status is psql's own."""
+    return sum(bool(re.match(rf"{FLAGS}c|--command\b", word)) for word in words) == 1 and not any(
+        re.match(rf"{FLAGS}f|--file\b", word) for word in words
     )
 
 

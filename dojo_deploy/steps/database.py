@@ -48,12 +48,12 @@ class Migrate:
             )
 
 
-def refuse_destructive(line: str) -> None:
+def refuse_destructive(line: str, key: str = "run") -> None:
     """Raises ConfigError for a line that resets a database, or rewrites it without a migration."""
     if found := forbidden(line):
         raise ConfigError(
             f"{found} may reset the database or lose data",
-            key="run",
+            key=key,
             hint=f"npx --no-install prisma migrate deploy, or another of {', '.join(ALLOWED)}",
         )
 

@@ -46,6 +46,7 @@ class Hook:
             if value not in allowed:
                 raise ConfigError(f"a hook has no {value!r}", hint=f"one of: {', '.join(allowed)}")
         refuse_destructive(self.run)
+        refuse_destructive(self.undo, "undo")
 
 
 @dataclass(frozen=True)

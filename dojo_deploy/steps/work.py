@@ -37,6 +37,7 @@ class Work:
 
     def __post_init__(self) -> None:
         refuse_destructive(self.run)
+        refuse_destructive(self.undo, "undo")
 
 
 @dataclass(frozen=True)

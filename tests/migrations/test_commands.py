@@ -8,7 +8,7 @@ import pytest
 
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.migrations.commands import forbidden
-from dojo_deploy.strategies import Hook, Migrate
+from dojo_deploy.strategies import Hook, Migrate, Work
 
 FINE = (
     "npx --no-install prisma migrate deploy",
@@ -88,12 +88,30 @@ def test_neither_a_migration_nor_a_hook_is_made_of_it(kind: type[Migrate | Hook]
         kind("npx prisma migrate reset --force")
 
 
+@pytest.mark.parametrize("kind", [Work, Hook])
+def test_nor_is_the_way_back_of_work_or_a_hook(kind: type[Work | Hook]) -> None:
+    with pytest.raises(ConfigError, match=r"undo: .*prisma migrate reset"):
+        kind("true", undo="npx prisma migrate reset --force")
+
+
 @pytest.mark.parametrize(
     ("line", "deaf"),
     [
         ('for f in migrations/*.sql; do psql "$DATABASE_URL" -f $f; done', True),
         ("sh -c 'psql < all.sql'", True),
+        ("psql -dproduction -f m.sql", True),
+        ("psql -Uaccounts < m.sql", True),
+        ("cat m.sql | psql -hpgcluster", True),
+        ("psql -fschema.sql", True),
+        ("psql -v ON_ERROR_STOP=0 -f m.sql", True),
+        ("psql -v ON_ERROR_STOP -f m.sql", True),  # without a value it is taken away
+        ("psql -v ON_ERROR_STOP=1 -v ON_ERROR_STOP=off -f m.sql", True),
+        ("psql -c 'CALL a()' -c 'CALL b()'", True),
+        ("psql -c 'CALL a()' -f m.sql", True),
         ("psql -v ON_ERROR_STOP=1 -f all.sql", False),
+        ("psql -vON_ERROR_STOP=on -f all.sql", False),
+        ("psql --set=ON_ERROR_STOP=1 --file all.sql", False),
+        ("psql -dproduction --command 'CALL a()'", False),
         ("psql -XAtqc 'SELECT 1'", False),
         ("npm run migrate", False),
     ],
