@@ -20,7 +20,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """One backup. Times are UTC; `rows` are those of the dump's own snapshot, table by table."""
+    """One backup. Times are UTC; `rows` are those of the dump's own snapshot, table by table.
+
+    As secret as its dump: `properties` has the settings of the database and its roles, in which people keep secrets.
+    """
 
     id: str
     database: str

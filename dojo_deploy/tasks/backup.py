@@ -26,7 +26,7 @@ def create(context: Context, inventory: str = "", json: bool = False) -> None:
     with ended(json=json), progress(quiet=json) as tell:
         manifest = backups.back_up(inventory or None, tell=tell)
     if json:
-        _print(asdict(manifest))
+        _print(_printable(manifest))
     else:
         print(
             f"{manifest.id}: {manifest.database}, {sum(manifest.rows.values()):,} rows in {len(manifest.rows)} tables, "
@@ -42,7 +42,7 @@ def list(context: Context, inventory: str = "", json: bool = False) -> None:
     with ended(json=json):
         found = backups.listed(inventory or None)
     if json:
-        _print([asdict(backup) for backup in found.backups])
+        _print([{**asdict(each), "manifest": each.manifest and _printable(each.manifest)} for each in found.backups])
         return
     for backup in found.backups:
         print(_row(backup))
@@ -144,6 +144,11 @@ def status(context: Context, inventory: str = "", json: bool = False) -> None:
             print(f"ALARM   {text}")
     if health.alarms:
         raise Exit(code=ALARM)
+
+
+def _printable(manifest: Any) -> dict[str, Any]:
+    """Without the settings of the database and its roles, in which people keep secrets."""
+    return {name: value for name, value in asdict(manifest).items() if name != "properties"}
 
 
 def _print(value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context
 
+from dojo_deploy.errors import DojoError
 from dojo_deploy.tasks.flags import command, ended, is_dry, overrides, seconds
 from dojo_deploy.tasks.runs import change
 
@@ -162,8 +163,10 @@ def _run(run: Callable[..., Result], inventory: str, *, json: bool, verbose: boo
         change(run, inventory, load=False, json=json, verbose=verbose)
     finally:
         if not json:
-            with ended():
+            try:
                 _show(windows.status(inventory or None), json=False)
+            except DojoError as exc:  # what the command ends with is how its run ended
+                print(f"window     not known: {exc.message}; invoke maintenance.status")
 
 
 def _plan(inventory: str, verb: str, values: Any, *, json: bool) -> None:
