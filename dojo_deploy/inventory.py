@@ -35,6 +35,7 @@ class Ssh:
     dead_after: float = 15.0  # a peer that acknowledges nothing for so long is lost
     reach_within: float = 60.0  # one that was lost in the middle of its work is asked for so long what became of it
     lanes: int = 50  # hosts worked on at once
+    config: str = ""  # OpenSSH's own, like ~/.ssh/config: says of a host what the inventory does not
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def read_hosts(
             if known and not found.own:
                 hosts[found.name] = replace(known, groups=groups)
                 continue
-            hosts[found.name] = _host(found, groups, root, folder)
+            hosts[found.name] = _host(found, groups, root, folder, frozenset(ssh.entries))
             said[found.name] = found
     gathering.end()
     _refuse_twins(hosts, said)
@@ -148,7 +148,7 @@ def _expanded(item: Node, path: Path, text: str) -> tuple[str, ...]:
         raise located(exc, item, path) from exc
 
 
-def _host(found: Found, groups: tuple[str, ...], root: str, folder: File) -> Host:
+def _host(found: Found, groups: tuple[str, ...], root: str, folder: File, said: frozenset[str]) -> Host:
     entry, node, path = found.entry, found.node, found.path
     at = posixpath.normpath(entry.root or root) if entry.root or root else ""
     if not at:
@@ -158,10 +158,25 @@ def _host(found: Found, groups: tuple[str, ...], root: str, folder: File) -> Hos
     if entry.upstream and not ADDRESS.fullmatch(entry.upstream):
         raise problem(node.at("upstream"), (*path, "upstream"), f"{quoted(entry.upstream)} is no address")
     check_ssh(entry.ssh, node, path)
-    ssh = replace(
-        entry.ssh, key=local_file(entry.ssh.key, folder), known_hosts=local_file(entry.ssh.known_hosts, folder)
-    )
-    return Host(entry.name, groups, entry.address, at, ssh, entry.upstream, entry.ports, entry.labels)
+    files = {name: local_file(getattr(entry.ssh, name), folder) for name in ("key", "known_hosts", "config")}
+    ssh = replace(entry.ssh, **files)  # type: ignore[arg-type]
+    host = Host(entry.name, groups, entry.address, at, ssh, entry.upstream, entry.ports, entry.labels)
+    return _configured(host, found, said | set(node.entries)) if ssh.config else host
+
+
+def _configured(host: Host, found: Found, said: frozenset[str]) -> Host:
+    from dojo_deploy.transports.ssh_config import configured
+
+    try:
+        host = configured(host, said)
+    except (ConfigError, ValueError) as exc:
+        error = exc if isinstance(exc, ConfigError) else ConfigError(str(exc))
+        raise located(error, found.node, found.path) from exc
+    check_ssh(host.ssh, found.node, found.path)
+    if not ADDRESS.fullmatch(host.address):
+        message = f"{quoted(host.address)}, as {host.ssh.config} has it, is no host name and no address"
+        raise problem(found.node, found.path, message)
+    return host
 
 
 def check_ssh(ssh: Ssh, node: Node, path: Path) -> None:

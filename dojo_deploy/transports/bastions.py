@@ -21,4 +21,11 @@ def bastion(ssh: Ssh) -> Host:
     if not (address and port.isdigit()):
         raise ConfigError(f"{ssh.gateway!r} is not a bastion", key="ssh.gateway", hint="user@host or user@host:port")
     behind = replace(ssh, user=user or ssh.user, port=int(port), gateway="")
-    return Host(ssh.gateway, (), address, "/", behind)
+    host = Host(ssh.gateway, (), address, "/", behind)
+    if not ssh.config:
+        return host
+    from dojo_deploy.transports.ssh_config import configured
+
+    # One more bastion before this one is not supported.
+    said = {"gateway", *(["user"] if user else []), *(["port"] if port != str(SSH_PORT) else [])}
+    return configured(host, said)

@@ -51,7 +51,7 @@ class Gateways:
         self._clock = clock
         self._lock = threading.Lock()
         self._shells: dict[tuple[str, Ssh], SshShell] = {}
-        self._keys: dict[str, paramiko.PKey] = {}
+        self._keys: dict[tuple[str, bool], paramiko.PKey | None] = {}
         self._known: dict[str, KnownHosts] = {}
 
     def socket(self, host: Host, deadline: float) -> Any:
@@ -67,7 +67,7 @@ class Gateways:
     def connection(self, host: Host, **given: Any) -> fabric.Connection:
         """A Fabric connection that is not open yet; `given` are arguments of paramiko's `connect`."""
         ssh = host.ssh
-        key = self._key(ssh.key) if ssh.key else None
+        key = self._key(ssh.key, agent=ssh.agent) if ssh.key else None
         options = {"pkey": key, "allow_agent": ssh.agent, "look_for_keys": False, **given}
         # Lazy: no file of the machine or of the working folder, and no variable, has a say in a connection. And one of
         # its own each: every new connection writes to its configuration, which is empty for that moment.
@@ -91,11 +91,11 @@ class Gateways:
         for shell in shells:
             shell.close()
 
-    def _key(self, path: str) -> paramiko.PKey:
+    def _key(self, path: str, *, agent: bool) -> paramiko.PKey | None:
         with self._lock:
-            if path not in self._keys:
-                self._keys[path] = _read_key(path)
-            return self._keys[path]
+            if (path, agent) not in self._keys:
+                self._keys[path, agent] = _read_key(path, agent=agent)
+            return self._keys[path, agent]
 
 
 class _Link(Link):
@@ -165,6 +165,7 @@ def _attempt(host: Host, gateways: Gateways, clock: Clock, deadline: float) -> _
             transport_factory=_transport(vouched),
             **dict.fromkeys(("timeout", "banner_timeout", "auth_timeout", "channel_timeout"), left),
         )
+        unused.callback(connection.client.close)  # its socket to the agent, too
         _vouch(connection.client.get_host_keys(), host, vouched)
         connection.client.set_missing_host_key_policy(_Reject())
         try:
@@ -191,7 +192,8 @@ def _explained(exc: Exception, host: Host) -> UnreachableError:
         return refusal(host, exc.key.get_name(), exc.key.asbytes(), changed=False)
     if isinstance(exc, paramiko.BadHostKeyException):
         return refusal(host, exc.key.get_name(), exc.key.asbytes(), changed=True)
-    if isinstance(exc, paramiko.AuthenticationException):
+    # Having nothing to offer is an error of another kind there.
+    if isinstance(exc, paramiko.AuthenticationException) or "No authentication methods" in str(exc):
         offer = host.ssh.key or ("the agent's keys" if host.ssh.agent else "no key: set ssh.key or ssh.agent")
         return LoginError(
             f"{place} refused the login of {host.ssh.user}: {exc}", host=host.name, hint=f"offered: {offer}"
@@ -223,12 +225,14 @@ def _first(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     return chosen + tuple(name for name in known if name not in chosen)
 
 
-def _read_key(path: str) -> paramiko.PKey:
+def _read_key(path: str, *, agent: bool) -> paramiko.PKey | None:
     try:
         return paramiko.PKey.from_path(path)
     except OSError as exc:
         raise ConfigError(f"{path}: {exc.strerror}", key="ssh.key") from exc
     except (paramiko.PasswordRequiredException, TypeError) as exc:
+        if agent:
+            return None  # the agent has it, or nobody
         raise ConfigError(f"{path} has a passphrase", key="ssh.key", hint="load it into an agent: ssh.agent") from exc
     except (paramiko.SSHException, ValueError, paramiko.pkey.UnknownKeyType) as exc:
         raise ConfigError(f"{path} is no private key that can be used: {exc}", key="ssh.key") from exc
