@@ -48,7 +48,7 @@ class Pipelines:
     def github(self, task: str, ref: str, *, cancel: Cancel | None = None) -> Job:
         """The whole workflow; `cancel` is given the process of the step that deploys."""
         text = yaml.safe_load((EXAMPLES / "github-actions.yml").read_text())["jobs"]["production"]
-        folder, home = self._fresh(ref)
+        folder, home = self.fresh(ref)
         summary = folder.with_suffix(".summary.md")
         known = {
             "inputs.task || 'deploy'": task,
@@ -60,7 +60,7 @@ class Pipelines:
             return {name: EXPRESSION.sub(lambda found: known[found[1]], value) for name, value in values.items()}
 
         about = {"GITHUB_ACTIONS": "true", "GITHUB_REF_NAME": ref, "GITHUB_STEP_SUMMARY": str(summary)}
-        environ = {**_machine(home), **about, **filled(text["env"])}
+        environ = {**machine(home), **about, **filled(text["env"])}
         status, said = 0, ""
         for step in text["steps"]:
             if "run" not in step or not _holds(step.get("if", ""), environ, failed=bool(status)):
@@ -77,14 +77,14 @@ class Pipelines:
         """One job: before_script and script in one shell, as the runner joins them."""
         jobs = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text())
         text = _extended(jobs, job)
-        folder, home = self._fresh(ref)
+        folder, home = self.fresh(ref)
         about = {"GITLAB_CI": "true", "CI_COMMIT_TAG": ref}
         variables = {"DEPLOY_KEY": str(self.key), "KNOWN_HOSTS": self.known_hosts}
         script = folder.with_suffix(".job.sh")
         script.write_text(
             "set -eo pipefail\n" + "".join(f"{line}\n" for line in text["before_script"] + text["script"])
         )
-        environ = {**_machine(home), **about, **variables, **text["variables"]}
+        environ = {**machine(home), **about, **variables, **text["variables"]}
         code, said = _run(["bash", str(script)], folder, environ, cancel)
         return Job(folder, code, said)
 
@@ -92,7 +92,7 @@ class Pipelines:
     def key(self) -> Path:
         return Path(self.fleet.site.document["ssh"]["key"])
 
-    def _fresh(self, ref: str) -> tuple[Path, Path]:
+    def fresh(self, ref: str) -> tuple[Path, Path]:
         """A checkout as runners make it, with the inventory that the repository would hold; and an empty home."""
         self._jobs.append(self.work / f"job-{len(self._jobs)}")
         folder, home = self._jobs[-1], self._jobs[-1].with_suffix(".home")
@@ -154,7 +154,7 @@ def _gone(group: int) -> None:
     raise AssertionError("a job's processes have outlived it")
 
 
-def _machine(home: Path) -> dict[str, str]:
+def machine(home: Path) -> dict[str, str]:
     # The tool is installed already: pip finds it so, and asks no index.
     path = f"{Path(sys.executable).parent}:{os.defpath}"
     return {"PATH": path, "HOME": str(home), "CI": "true", "PIP_NO_INDEX": "1", "PYTHONUNBUFFERED": "1"}
