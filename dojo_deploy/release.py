@@ -11,6 +11,8 @@ from dojo_deploy.migration import Finding as Finding
 from dojo_deploy.migration import Migration as Migration
 from dojo_deploy.migration import Tool as Tool
 
+LEGACY = "legacy-"  # how the id of an adopted checkout begins: it is never pruned
+
 
 @dataclass(frozen=True)
 class Platform:

@@ -36,7 +36,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 PrintMotd no
 MaxStartups 100
-SetEnv SHLVL=5
+SetEnv SHLVL=5 {env}
 LogLevel VERBOSE
 {more}
 """
@@ -81,14 +81,14 @@ def until(condition: object, within: float = 10.0, what: str = "") -> None:
 
 
 @contextlib.contextmanager
-def openssh(folder: Path, more: str = "") -> Iterator[Server]:
-    """Debian's sshd."""
+def openssh(folder: Path, more: str = "", env: str = "") -> Iterator[Server]:
+    """Debian's sshd; `env`: what commands find in their environment, as `NAME=value` words."""
     folder.mkdir(parents=True, exist_ok=True)
     port = _keys(folder)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     config = folder / "sshd_config"
-    config.write_text(OPENSSH.format(port=port, folder=folder, more=more))
+    config.write_text(OPENSSH.format(port=port, folder=folder, more=more, env=env))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([SSHD, "-D", "-e", "-f", config], stdin=subprocess.DEVNULL, stderr=log)
     with _running(process, folder, port) as server:

@@ -1,6 +1,7 @@
 """What the program can do, as functions: the tasks and `from dojo_deploy import …` both end here.
 
     changes       deploy, rollback, restart, retire, resume, abort: a run each
+    adoption      a running checkout becomes the first release
     plans         what a run would do; which strategy is meant
     looks         status, history, releases, report: reads only
     checks        what is wrong with hosts before anything is deployed to them
@@ -25,6 +26,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dojo_deploy.app.adoption import adopt, adoption
     from dojo_deploy.app.changes import abort, deploy, restart, resume, retire, rollback
     from dojo_deploy.app.checks import check
     from dojo_deploy.app.descriptions import graph, resolved, resolved_host, strategies
@@ -37,6 +39,8 @@ _HOMES = {
     "Site": "sites",
     "about": "plans",
     "abort": "changes",
+    "adopt": "adoption",
+    "adoption": "adoption",
     "check": "checks",
     "choose": "plans",
     "deploy": "changes",
@@ -66,6 +70,8 @@ __all__ = [
     "Site",
     "abort",
     "about",
+    "adopt",
+    "adoption",
     "check",
     "choose",
     "deploy",

@@ -14,6 +14,7 @@ from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import BLUE, GREEN, PROOF, Process, Processes
 from dojo_deploy.processes import pm2_driver, pm2_programs
+from dojo_deploy.processes.pm2_strangers import Pm2Strangers
 from dojo_deploy.release import Placement
 from dojo_deploy.secrets import Secret
 
@@ -104,6 +105,10 @@ class Pm2:
 
     def evidence(self, place: Placement) -> Command:
         return self._drive_if_there(place, "evidence", ASK_SECONDS)
+
+    def strangers(self, checkout: str, folder: str) -> Pm2Strangers:
+        """Apps that somebody else started in `checkout`, for `adopt`; `folder` is for what has to be remembered."""
+        return Pm2Strangers(self.node, self.pm2, self.home, checkout, folder)
 
     def _app(self, place: Placement, name: str, process: Process) -> dict[str, object]:
         if not process.script:

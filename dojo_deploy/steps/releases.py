@@ -11,7 +11,7 @@ from dataclasses import replace
 from dojo_deploy.command import Command, Word, quote
 from dojo_deploy.inventory import App
 from dojo_deploy.plan import OnHost, Step
-from dojo_deploy.release import Placement, Release
+from dojo_deploy.release import LEGACY, Placement, Release
 from dojo_deploy.secrets import Secret
 
 PRUNE_WITHIN = 600.0  # many small files on a slow disk; past it the step has failed like any other
@@ -119,8 +119,10 @@ def prune(place: Placement, *, victims: Iterable[str]) -> Step:
 def victims(releases: Iterable[str], *, keep: int, protected: Iterable[str], order: Iterable[str]) -> tuple[str, ...]:
     """Which releases of a host go: all but the `keep` newest by the record's `order`, and never a protected one.
 
-    A release that the record does not know was never finished here; it counts as older than all that it knows.
+    A release that the record does not know was never finished here; it counts as older than all that it knows. An
+    adopted checkout never goes, and takes no other's place.
     """
+    releases = [name for name in releases if not name.startswith(LEGACY)]
     rank = {name: number for number, name in enumerate(order)}
     newest_first = sorted(releases, key=lambda name: (rank.get(name, -1), name), reverse=True)
     return tuple(name for name in newest_first[max(keep, 1) :] if name not in set(protected))

@@ -13,6 +13,7 @@ from dojo_deploy.release import Placement
 SWITCH = """\
 set -eu
 [ -f "$RELEASE_DIR/.dojo/complete" ] || { echo "$RELEASE_DIR is not a complete release" >&2; exit 1; }
+[ ! -f "$RELEASE_DIR/.dojo/checkout" ] || . "$RELEASE_DIR/.dojo/checkout"
 [ -d "${CURRENT%/*}" ] || mkdir -p "${CURRENT%/*}"
 ln -sfn "$RELEASE_DIR" "$CURRENT.$$"
 mv -T "$CURRENT.$$" "$CURRENT"
@@ -100,7 +101,7 @@ def start(place: Placement) -> tuple[Command, ...]:
 def files(place: Placement) -> tuple[Command, ...]:
     """What processes of the slot find whenever they start, and no start."""
     manager = place.app.processes.kind
-    return tuple(_write(path, content) for path, content in manager.files(place).items()) if manager else ()
+    return tuple(write(path, content) for path, content in manager.files(place).items()) if manager else ()
 
 
 def stop(place: Placement) -> tuple[Command, ...]:
@@ -109,7 +110,8 @@ def stop(place: Placement) -> tuple[Command, ...]:
     return manager.stop(place) if manager else ()
 
 
-def _write(path: str, content: str) -> Command:
+def write(path: str, content: str) -> Command:
+    """A file on the host, replaced whole; no secrets."""
     return Command.shell(WRITE, env={"FILE": path, "CONTENT": content})
 
 

@@ -10,6 +10,7 @@ from dojo_deploy.steps.rollout import Bake
 from dojo_deploy.steps.smoke import Smoke
 from dojo_deploy.steps.work import Check, Work
 from dojo_deploy.steps.workers import Workers
+from dojo_deploy.strategies.adopt import Adopt
 from dojo_deploy.strategies.blue_green import BlueGreen
 from dojo_deploy.strategies.maintenance import Maintenance
 from dojo_deploy.strategies.reopen import Reopen
@@ -23,6 +24,7 @@ KINDS = {
     "rolling": "dojo_deploy.strategies.rolling:Rolling",
     "blue-green": "dojo_deploy.strategies.blue_green:BlueGreen",
     "rollback": "dojo_deploy.strategies.rollback:Rollback",
+    "adopt": "dojo_deploy.strategies.adopt:Adopt",
     "retire": "dojo_deploy.strategies.retire:Retire",
     "restart": "dojo_deploy.strategies.restart:Restart",
     "maintenance": "dojo_deploy.strategies.maintenance:Maintenance",
@@ -36,6 +38,6 @@ KINDS = {
 }
 
 __all__ = [
-    "KINDS", "Bake", "BlueGreen", "Check", "Hook", "Maintenance", "Migrate", "Reopen", "Restart", "Restore", "Retire",
-    "Rollback", "Rolling", "Smoke", "Work", "Workers",
+    "KINDS", "Adopt", "Bake", "BlueGreen", "Check", "Hook", "Maintenance", "Migrate", "Reopen", "Restart", "Restore",
+    "Retire", "Rollback", "Rolling", "Smoke", "Work", "Workers",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The tasks: flags → app → exit code, nothing else. `namespace` is what a repository's `tasks.py` imports.
 
 init         init
+adoption     adopt
 changes      deploy, rollback, restart, retire
 unfinished   resume, abort
 inventories  inventory, strategies
@@ -20,6 +21,7 @@ from types import ModuleType
 from invoke import Collection
 
 from dojo_deploy.tasks import (
+    adoption,
     backup,
     changes,
     check,
@@ -54,6 +56,7 @@ def _joined(first: ModuleType, second: ModuleType) -> Collection:
 
 namespace = Collection(
     init.init,
+    adoption.adopt,
     changes.deploy,
     changes.rollback,
     changes.restart,

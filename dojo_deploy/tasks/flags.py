@@ -34,6 +34,8 @@ HELP = {
     "report": "write the run's HTML report to this file when it has ended",
     "junit": "write the run as JUnit XML to this file: a case per step and gate",
     "summary": "write the run as Markdown to this file; default: $GITHUB_STEP_SUMMARY, where it is set",
+    "checkout": "the folder on the hosts that git pull and PM2 were used in so far: /srv/app, ~/app",
+    "allow-gap": "also where nothing else serves meanwhile",
     "graph": "groups and their hosts as a tree",
     "host": "of this one alone",
     "run": "which run: its id, or the part that history shows; default: the newest",
