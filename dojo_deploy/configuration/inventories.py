@@ -98,7 +98,7 @@ def _inventory(node: Node, file: Path) -> Inventory:
         _check_web(sections.web, groups, node)
         _check_colours(sections, groups, node)
     with gathering.part():
-        check_references(app, sections.balancer, sections.database, hosts, groups, node)
+        check_references(app, sections.balancer, sections.database, hosts, groups, sections.web, node)
     with gathering.part():
         hosts = _with_ports(hosts, places, sections)
     gathering.end()
@@ -191,8 +191,13 @@ def _check_colours(sections: Sections, groups: Mapping[str, tuple[str, ...]], no
         if not groups.get(group):
             raise problem(at.at(colour), ("colours", colour), f"no group {quoted(group)}; {suggestion(group, groups)}")
     blue, green = (set(groups[sections.colours[colour]]) for colour in (BLUE, GREEN))
-    if blue & green or blue | green != set(groups[sections.web]):
-        raise problem(at, ("colours",), f"wants each host of the group {sections.web} in one of the two")
+    for host in (*groups[sections.web], *blue, *green):
+        both, neither = host in blue & green, host not in blue | green
+        if both or neither or host not in groups[sections.web]:
+            named = " and ".join(sections.colours.values())
+            found = f"is in {'both' if both else 'neither'}" if both or neither else f"is not in {sections.web}"
+            wanted = f"wants each host of the group {sections.web} in one of {named}, and no other"
+            raise problem(at, ("colours",), f"{wanted}; {host} {found}")
 
 
 def _check_rest(sections: Sections, node: Node) -> None:

@@ -16,6 +16,7 @@ def check_references(
     database: Database | None,
     hosts: Collection[str],
     groups: Mapping[str, tuple[str, ...]],
+    web: str,
     node: Node,
 ) -> None:
     """Raises ConfigError, a line per name that is not there or has no host."""
@@ -30,6 +31,11 @@ def check_references(
             if name and name not in hosts:
                 message = f"no host {quoted(name)}; {suggestion(name, hosts)}"
                 raise problem(node.at("database", key), ("database", key), message)
+    used = (web, getattr(balancer, "hosts", None))
+    for group, members in groups.items():
+        if not members and group not in used:
+            message = "is empty; name its hosts, or leave the group out"
+            gathering.found.append(problem(node.at("hosts", group), ("hosts", group), message))
     with gathering.part():
         _check_balancer(getattr(balancer, "hosts", None), groups, node)
     gathering.end()

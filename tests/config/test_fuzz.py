@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from dojo_deploy.config import inventory_from_document, load_inventory, load_strategy
+from dojo_deploy.app.descriptions import graph, resolved
+from dojo_deploy.config import (
+    inventory_from_document,
+    load_inventory,
+    load_strategy,
+    strategy_document,
+    strategy_from_document,
+)
+from dojo_deploy.configuration.document import parse
+from dojo_deploy.configuration.written import written
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 
@@ -52,6 +62,22 @@ lock: {ttl: 1m}
 strategies: {rolling: {gate: {within: 2m}}}
 url: https://example.org
 """
+FULL = {
+    "production": (ROOT / "inventories/production.yml").read_text(),
+    "alb": INVENTORY.replace(
+        "balancer: {kind: nginx, hosts: lb}",
+        """\
+balancer:
+  kind: alb
+  front: arn:aws:elasticloadbalancing:eu-central-1:1:listener/app/x/1/2
+  groups: {blue: shop-blue, green: shop-green}
+  region: eu-central-1
+  access_key: {env: KEY}""",
+    ),
+    "colours": INVENTORY.replace("  lb: [lb1]", "  left: [web01, web3]\n  right: [web02]\n  lb: [lb1]")
+    + "colours: {blue: left, green: right}\n",
+}
+STRATEGIES = sorted(path.stem for path in (ROOT / "strategies").glob("*.yml"))
 STRATEGY = "".join(
     f"{line.partition(' #')[0].rstrip()}\n"
     for line in (ROOT / "strategies/rolling.yml").read_text().splitlines()
@@ -82,6 +108,60 @@ def test_a_mutated_strategy_is_values_or_lines_that_name_the_file(seed: int, tmp
         path.write_bytes(mutated(STRATEGY, rng))
         loaded += told(lambda: load_strategy(str(path), small), path) is not None
     assert 5 < loaded < 200
+
+
+@pytest.mark.parametrize("name", ["production", "common", "alb", "colours"])
+def test_a_full_inventory_that_was_mutated_is_values_or_lines(name: str, tmp_path: Path) -> None:
+    _fuzz_inventories(tmp_path, name, random.Random(f"{name} 1"), 25)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_full_strategy_that_was_mutated_is_values_or_lines(name: str, tmp_path: Path, small: Inventory) -> None:
+    _fuzz_strategies(tmp_path, name, random.Random(f"{name} 1"), 25, small)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["production", "common", "alb", "colours"])
+def test_two_thousand_mutated_inventories(name: str, tmp_path: Path) -> None:
+    _fuzz_inventories(tmp_path, name, random.Random(name), 2000)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_two_thousand_mutated_strategies(name: str, tmp_path: Path, small: Inventory) -> None:
+    _fuzz_strategies(tmp_path, name, random.Random(name), 2000, small)
+
+
+def _fuzz_inventories(folder: Path, name: str, rng: random.Random, count: int) -> None:
+    """All but one file is as it was; whatever loads can be shown, kept in a header, and deployed to by name."""
+    texts = {**FULL, "common": (ROOT / "inventories/common.yml").read_text()}
+    for each, text in texts.items():
+        (folder / f"{each}.yml").write_text(text)
+    path = folder / f"{'production' if name == 'common' else name}.yml"
+    loaded = 0
+    for _ in range(count):
+        (folder / f"{name}.yml").write_bytes(mutated(texts[name], rng))
+        site = told(lambda: load_inventory(path), folder)
+        if site is None:
+            continue
+        loaded += 1
+        assert inventory_from_document(site.document, path=path) == site
+        assert parse(written(resolved(site)), file="shown").plain() == resolved(site)
+        assert graph(site)
+        told(partial(load_strategy, "rolling", site), folder)
+    assert loaded < count and (loaded or count < 100)
+
+
+def _fuzz_strategies(folder: Path, name: str, rng: random.Random, count: int, site: Inventory) -> None:
+    path, text = folder / f"{name}.yml", (ROOT / f"strategies/{name}.yml").read_text()
+    loaded = 0
+    for _ in range(count):
+        path.write_bytes(mutated(text, rng))
+        found = told(lambda: load_strategy(str(path), site), path)
+        if found is not None:
+            loaded += 1
+            assert strategy_from_document(strategy_document(found)) == found
+    assert loaded < count and (loaded or count < 100)
 
 
 def told(load: Callable[[], T], path: Path) -> T | None:

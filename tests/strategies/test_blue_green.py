@@ -397,8 +397,8 @@ def test_two_groups_as_colours_touch_each_host_in_its_own_colour_alone() -> None
     [
         ({"blue": "left"}, "wants two groups like"),
         ({"blue": "left", "green": "rigth"}, 'no group "rigth"; did you mean right'),
-        ({"blue": "left", "green": "web"}, "each host of the group web in one of the two"),
-        ({"blue": "left", "green": "lb"}, "each host of the group web in one of the two"),
+        ({"blue": "left", "green": "web"}, "each host of the group web in one of "),
+        ({"blue": "left", "green": "lb"}, "each host of the group web in one of "),
     ],
 )
 def test_colours_that_are_groups_must_part_the_release_group(colours: dict[str, str], why: str) -> None:
