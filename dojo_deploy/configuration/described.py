@@ -42,7 +42,8 @@ def describe(name: str, cls: type[Any]) -> Description:
     return Description(name, f"{cls.__module__}:{cls.__qualname__}", text, tuple(_keys(cls, "")))
 
 
-def _keys(cls: type[Any], before: str) -> Iterator[Key]:
+def _keys(cls: type[Any], before: str, given: object = None) -> Iterator[Key]:
+    """`given`: the section that holds where a file says nothing; its values are the defaults."""
     hints = wants.hints(cls)
     for item in fields(cls):
         want, name = hints[item.name], f"{before}{item.name}"
@@ -51,9 +52,10 @@ def _keys(cls: type[Any], before: str) -> Iterator[Key]:
             continue
         if section is None:
             unit = "seconds" if want is float else ""
-            yield Key(name, _type(want), unit, _default(item, want), _is_required(item))
+            default = _default(item, want) if given is None else unbind(getattr(given, item.name), want)
+            yield Key(name, _type(want), unit, default, given is None and _is_required(item))
         elif section is want:
-            yield from _keys(section, f"{name}.")
+            yield from _keys(section, f"{name}.", _given(item, given))
         else:
             is_list = get_origin(want) is tuple
             yield Key(name, "a list of sections" if is_list else "a section", "", _default(item, want))
@@ -78,6 +80,12 @@ def _default(item: Field[Any], want: Any) -> Any:
     if item.default is not MISSING:
         return unbind(item.default, want)
     return unbind(item.default_factory(), want) if item.default_factory is not MISSING else None
+
+
+def _given(item: Field[Any], given: object) -> object:
+    if given is not None:
+        return getattr(given, item.name)
+    return item.default if item.default is not MISSING else None
 
 
 def _is_required(item: Field[Any]) -> bool:

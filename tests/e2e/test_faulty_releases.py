@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from dojo_deploy import app
 from dojo_deploy.events import GateFailed
+from dojo_deploy.sandbox.inventory import bring_up
 from tests.e2e.fleet import Fleet
-from tests.e2e.looking import Watched, deploying, serves, variant
+from tests.e2e.looking import Watched, deploying, pm2_names, serves, variant
 
 FAULTS = {"v3": "(500,", "v5": "connection refused", "v6": "wrong"}
 # The ordinary run has each fault and each way of finding it once; `soak` has all.
@@ -33,6 +35,24 @@ def test_a_faulty_release_is_found_out_and_the_old_one_goes_on_serving(site: Fle
     assert FAULTS[ref] in watched.output
     assert next(known for known in app.releases(site.inventory) if known.ref == ref).bad
     serves(site, before)
+
+
+def test_a_first_deployment_that_fails_ends_stopped_and_out_of_the_balancer(site: Fleet) -> None:
+    path = site.inventory.with_name("first.yml")
+    path.write_text("sandbox: {hosts: 3, app: first}\n")
+    bring_up(path, {"hosts": 3, "app": "first"})
+    first = Fleet(path)
+
+    watched = deploying(first, "v3", prove="off", gate__within="4s", gate__grace="1s", batches='["100%"]')
+
+    assert (watched.result.verdict, watched.result.exit_code) == ("rolled back", 20), watched.output
+    census = first.census()
+    assert census.verdict == "empty"
+    assert {row["balancer"] for row in census.rows.values()} == {"drained"}
+    assert not [name for names in pm2_names(first.site).values() for name in names if name.startswith("first-")]
+    assert app.releases(first.inventory)[-1].bad
+    with pytest.raises(urllib.error.HTTPError, match="502"):
+        first.answers(1)
 
 
 def undone_without_loss(watched: Watched) -> None:

@@ -100,6 +100,8 @@ def test_strategies_are_shown_with_every_key_also_those_of_others(site: Path, ty
     assert {"hooks [] a list of sections", "hooks[].run required text"} <= {*rows}
     keys = {key["name"]: key for key in json.loads(typed("strategies", "-s", "rolling", "--json").stdout)[0]["keys"]}
     assert (keys["bake.first"]["default"], keys["bake.first"]["unit"]) == (30.0, "seconds")
+    rollback = json.loads(typed("strategies", "-s", "rollback", "--json").stdout)[0]["keys"]
+    assert {key["default"] for key in rollback if key["name"] == "bake.first"} == {0.0}, "that of the field itself"
     assert keys["migrate.run"]["is_required"] and "gate.target" not in keys
 
 
