@@ -96,7 +96,7 @@ def test_strategies_are_shown_with_every_key_also_those_of_others(site: Path, ty
     )
     own = typed("strategies", "-s", "our_company:Canary", PYTHONPATH=str(site)).stdout
     rows = [" ".join(line.split()) for line in own.splitlines()]
-    assert {"share required text", "first 3600 s a duration like 10m", "bake.each 0 s a duration like 10m"} <= {*rows}
+    assert {"share required text", "first 3600 s a duration like 10m", "bake.each 5 s a duration like 10m"} <= {*rows}
     assert {"hooks [] a list of sections", "hooks[].run required text"} <= {*rows}
     keys = {key["name"]: key for key in json.loads(typed("strategies", "-s", "rolling", "--json").stdout)[0]["keys"]}
     assert (keys["bake.first"]["default"], keys["bake.first"]["unit"]) == (30.0, "seconds")
