@@ -122,6 +122,8 @@ def _backup(
     manifest = check.whole(backup)
     _refuse_stranger(session, database, manifest, wanted)
     properties = manifest.properties
+    if database.name in others:
+        check.refuse_full(session, database, manifest)
     return Found(
         backup=backup.id,
         sha256=manifest.dump.sha256,

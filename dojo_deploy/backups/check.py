@@ -18,6 +18,8 @@ from dojo_deploy.database import Contents, Database, Dump
 from dojo_deploy.errors import BackupError, DamagedError, DojoError, RefusedError
 from dojo_deploy.interfaces import Session
 
+MB = 1_000_000
+RESTARTED_WITHIN = 60.0  # seconds
 SHOWN = 5  # tables with a wrong count, in a message
 
 
@@ -39,14 +41,15 @@ def read_back(session: Session, database: Database, manifest: Manifest, *, tell:
 def drill(session: Session, database: Database, backup: Backup, *, by: str, tell: Tell) -> Proof:
     """Restores into a scratch database, counts, and writes the proof beside the backup: `wrong` says what is.
 
-    Raises RefusedError when the server is older than the dump, and BackupError when it could not be restored here and
-    now, whatever it is worth: then a proof that there is stays.
+    Raises RefusedError when the server is older than the dump or the disk too small, and BackupError when it could not
+    be restored here and now, whatever it is worth: then a proof that there is stays.
     """
     manifest, clock = whole(backup), session.clock
     start = clock.monotonic()
     server = database.look(session)
     if _major(server.version) < _major(manifest.server):
         raise RefusedError(f"{backup.id} was dumped from {manifest.server}, and the server here is {server.version}")
+    refuse_full(session, database, manifest)
     contents = Contents()
     wrong: tuple[str, ...] = ()
     with _scratch(session, database) as name:
@@ -60,6 +63,16 @@ def drill(session: Session, database: Database, backup: Backup, *, by: str, tell
     proof = Proof(backup.id, utc(clock.now()), seconds, by, manifest.dump.sha256, dict(contents.rows), wrong)
     session.store.put(catalogue.key(backup.id, catalogue.PROOF), proof.encoded())
     return proof
+
+
+def refuse_full(session: Session, database: Database, manifest: Manifest) -> None:
+    """Raises RefusedError: restored beside the live database, it could take the disk from it."""
+    free = database.tuning.room(session)
+    if free is not None and free < manifest.live_size:
+        raise RefusedError(
+            f"{manifest.id} may take {manifest.live_size / MB:,.0f} MB of disk, and {free / MB:,.0f} are free",
+            hint=f"make room where {database.name} lies; `database.data` names a folder there",
+        )
 
 
 def whole(backup: Backup) -> Manifest:
@@ -116,9 +129,21 @@ def _scratch(session: Session, database: Database) -> Iterator[str]:
         yield name
     except BaseException:
         with suppress(DojoError):  # `prune` drops it
-            database.drop_scratch(session, name)
+            drop(session, database, name)
         raise
-    database.drop_scratch(session, name)
+    drop(session, database, name)
+
+
+def drop(session: Session, database: Database, name: str) -> None:
+    """Drops what was restored on trial. A disk that it has filled may have ended the server, which then comes back."""
+    until = session.clock.monotonic() + RESTARTED_WITHIN
+    while True:
+        try:
+            return database.drop_scratch(session, name)
+        except BackupError:
+            if session.clock.monotonic() >= until:
+                raise
+        session.clock.sleep(1.0, session.cancelled)
 
 
 def differences(manifest: Manifest, contents: Contents) -> tuple[str, ...]:

@@ -146,7 +146,7 @@ class Postgres:
 
     def restore(self, session: Session, dump: Dump, name: str) -> Contents:
         self.ask(session, scripts.CREATE, {"scratch": name}, database=self.aside)
-        return self.fill(session, dump, name, "--no-owner", "--no-privileges", "--no-comments")
+        return beside.fill(self, session, dump, name, "--no-owner", "--no-privileges", "--no-comments")
 
     def drop_scratch(self, session: Session, name: str) -> None:
         self.ask(session, scripts.DROP, {"scratch": name}, database=self.aside)
@@ -171,12 +171,6 @@ class Postgres:
 
     def preview(self, verb: str, *names: str) -> tuple[str, ...]:
         return beside.preview(self, verb, *names)
-
-    def fill(self, session: Session, dump: Dump, name: str, *words: str) -> Contents:
-        """Restores a dump into a new database, and counts."""
-        script = (spooled if dump.is_packed else scripts).RESTORE
-        archive.refuse_failed("restore", self.run(session, script, str(dump.size), name, *words, stdin=dump.stream))
-        return contents_of(rows(self.ask(session, scripts.COUNT, {}, database=name, within=self.backups.within)))
 
     def ask(
         self,

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dojo_deploy.database import Contents, Dump, Swap
+from dojo_deploy.databases import archive
 from dojo_deploy.databases import postgres_beside_scripts as scripts
+from dojo_deploy.databases import postgres_scripts as common
+from dojo_deploy.databases import postgres_spool_scripts as spooled
+from dojo_deploy.databases.rows import contents_of, rows
+from dojo_deploy.errors import BackupError
 from dojo_deploy.interfaces import Session
 
 if TYPE_CHECKING:
     from dojo_deploy.databases.postgres import Postgres
+
+FULL = "No space left on device"
 
 
 def others(postgres: Postgres, session: Session) -> Mapping[str, str]:
@@ -24,10 +32,22 @@ def bring_back(postgres: Postgres, session: Session, dump: Dump, name: str, prop
     mine = postgres.ownership == "user"
     values = {"new": name, "properties": json.dumps(_without_roles(properties) if mine else properties)}
     postgres.ask(session, scripts.CREATE, values, database=postgres.aside)
-    contents = postgres.fill(session, dump, name, *(("--no-owner", "--no-privileges") if mine else ()))
+    contents = fill(postgres, session, dump, name, *(("--no-owner", "--no-privileges") if mine else ()))
     postgres.ask(session, "ANALYZE;", {}, database=name, within=postgres.backups.within)
     postgres.ask(session, scripts.DRESS, values, database=postgres.aside)
     return contents
+
+
+def fill(postgres: Postgres, session: Session, dump: Dump, name: str, *words: str) -> Contents:
+    """Restores a dump into a new database, and counts."""
+    script = (spooled if dump.is_packed else common).RESTORE
+    heard = postgres.run(session, script, str(dump.size), name, *words, stdin=dump.stream)
+    if FULL in heard.words:
+        # To drop a database is a checkpoint, and that ends a server whose disk is full; to drop tables is none.
+        with suppress(BackupError):
+            postgres.ask(session, scripts.EMPTY, {}, database=name)
+    archive.refuse_failed("restore", heard)
+    return contents_of(rows(postgres.ask(session, common.COUNT, {}, database=name, within=postgres.backups.within)))
 
 
 def approve(postgres: Postgres, session: Session, name: str) -> None:

@@ -47,6 +47,12 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', :'new', p ->> 'owner')
  FROM (SELECT :'properties'::jsonb p) found WHERE p ->> 'owner' <> current_user \\gexec
 """
 
+EMPTY = """\
+SELECT format('DROP TABLE IF EXISTS %s CASCADE', c.oid::regclass) FROM pg_class c
+ JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \\gexec
+"""
+
 APPROVE = f"""\
 SELECT format('COMMENT ON DATABASE %I IS %L', datname, '{WHOLE}') FROM pg_database
  WHERE datname = :'new' AND shobj_description(oid, 'pg_database') LIKE '{MARKED}%' \\gexec

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dojo_deploy.backups import catalogue, kept, unfinished
 from dojo_deploy.backups.bring import bring
+from dojo_deploy.backups.check import drop
 from dojo_deploy.backups.create import create
 from dojo_deploy.backups.measured import Said
 from dojo_deploy.database import Database, Swap
@@ -100,7 +101,7 @@ class Drop:
         return (*self.database.beside.preview("drop_scratch", self.name), "unless it has been live: then it is kept")
 
     def run(self, session: Session) -> None:
-        self.database.drop_scratch(session, self.name)
+        drop(session, self.database, self.name)
 
 
 @dataclass(frozen=True)

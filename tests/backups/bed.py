@@ -98,8 +98,10 @@ def processes() -> Iterator[tuple[int, list[bytes], list[bytes]]]:
 
 
 @contextmanager
-def running(folder: Path, programs: Path | None = None, *, options: tuple[str, ...] = ()) -> Iterator[Cluster]:
-    """PostgreSQL 18, or the one whose programs lie in a folder; `options` are the server's own."""
+def running(
+    folder: Path, programs: Path | None = None, *, options: tuple[str, ...] = (), made_with: tuple[str, ...] = ()
+) -> Iterator[Cluster]:
+    """PostgreSQL 18, or the one whose programs lie in a folder; `options` are its own, `made_with` initdb's."""
     try:
         toolchain.require()
     except ConfigError as exc:
@@ -110,7 +112,7 @@ def running(folder: Path, programs: Path | None = None, *, options: tuple[str, .
     secret.write_text(PASSWORD)
     subprocess.run(
         [*prefix, programs / "initdb", "-D", data, "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={secret}",
-         "--no-sync", "--no-instructions", "--locale=C.UTF-8", "-E", "UTF8"],
+         "--no-sync", "--no-instructions", "--locale=C.UTF-8", "-E", "UTF8", *made_with],
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -14,7 +14,7 @@ from unittest import mock
 from dojo_deploy.app import backups, restores
 from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.databases.postgres import Postgres
-from dojo_deploy.errors import BackupError
+from dojo_deploy.errors import DojoError
 from dojo_deploy.interfaces import Answer, Backend, Page, Reading, Session
 from dojo_deploy.plan import Target
 from dojo_deploy.runs.conduct import Result, Wishes
@@ -73,7 +73,7 @@ class Up:
         assert isinstance(database, Postgres)
         try:
             found = database.ask(session, "SELECT count(*) FROM cards;", {}).strip()
-        except BackupError as exc:
+        except DojoError as exc:
             return Reading(False, str(exc))
         wants = (root / "wants").read_text() if (root / "wants").exists() else found
         return Reading(found == wants, f"{found} cards")

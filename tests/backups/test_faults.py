@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from dojo_deploy.app import backups
-from dojo_deploy.errors import BackupError, DamagedError, StoreError
+from dojo_deploy.errors import BackupError, DamagedError, RefusedError, StoreError
 from dojo_deploy.session import OpenSession
 from dojo_deploy.stores import s3
 from dojo_deploy.stores.s3 import S3
@@ -122,6 +124,85 @@ def test_a_full_disk_on_the_databases_host_leaves_the_live_database_alone(small:
     assert shop.serves
     assert not (shop.doors / "log").exists(), "users were disturbed"
     assert shop.begin(backup=proven).verdict == "done"
+
+
+@pytest.fixture
+def tight(tmp_path: Path) -> Iterator[Cluster]:
+    """A server whose data lie on a disk of their own, of 100 MB; its log of changes lies elsewhere."""
+    data = tmp_path / "pg" / "data"
+    data.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m,mode=0700", "tmpfs", data], check=False).returncode:
+        pytest.skip("may not mount")
+    try:
+        with bed.running(tmp_path / "pg", made_with=("-X", str(tmp_path / "pg" / "wal"))) as running:
+            quoted = PASSWORD.replace("'", "''")
+            running.psql(f"CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '{quoted}'")
+            yield running
+    finally:
+        subprocess.run(["umount", "-l", data], check=True)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_disk_that_is_too_small_is_seen_before_and_a_disk_that_fills_up_is_survived(
+    tight: Cluster, quick: Path
+) -> None:
+    shop = Shop.opened_for(quick / "tight", tight, "tight")
+    noise = "SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 60) WHERE n > 0"
+    fill = f"CREATE TABLE noise AS SELECT n, ({noise}) AS text FROM generate_series(1, 25000) n"
+    tight.psql(fill, database="tight", user=ROLE)
+    made = shop.back_up()
+
+    # The server tells nobody but its monitors where its data lie; then the disk is really full.
+    with pytest.raises(BackupError, match="could not restore the dump") as caught:
+        shop.drill()
+    assert "No space left on device" in caught.value.hint
+    ended = shop.begin(backup=made)
+    assert (ended.verdict, ended.exit_code) == ("rolled back", 20), ended.reason
+    with shop.near():
+        assert not backups.listed(shop.site()).backups[0].proof, "the backup was to blame"
+
+    shop.document["database"]["data"] = str(tight.folder / "data")
+    for attempt in (shop.drill, lambda: shop.begin(backup=made)):
+        with pytest.raises(RefusedError, match=r"may take \d+ MB of disk, and \d+ are free"):
+            attempt()
+
+    assert mine(tight, shop) == ["tight"]
+    assert tight.psql("SELECT count(*) FROM noise", database="tight", user=ROLE) == "25000"
+    tight.psql("INSERT INTO noise VALUES (0, 'it still takes rows')", database="tight", user=ROLE)
+    assert shop.serves
+    assert not (shop.doors / "log").exists(), "users were disturbed"
+
+
+@pytest.mark.soak
+def test_a_server_that_knows_no_other_roles_restores_as_its_user(cluster: Cluster, quick: Path) -> None:
+    shop = Shop.opened_for(quick / "managed", cluster, "managed")
+    cluster.psql("CREATE ROLE teller; CREATE ROLE keeper")
+    cluster.psql("GRANT SELECT ON cards TO teller; GRANT CONNECT ON DATABASE managed TO teller", database="managed")
+    cluster.psql("ALTER TABLE decks OWNER TO keeper; ALTER ROLE teller IN DATABASE managed SET work_mem TO '8MB'",
+                 database="managed")  # fmt: skip
+    shop.document["database"] |= {"reader": "postgres", "reader_password": {"env": "BACKUP_TEST_PASSWORD"}}
+    made = shop.back_up()
+    cluster.psql("ALTER TABLE decks OWNER TO shop; DROP OWNED BY teller, keeper", database="managed")
+    cluster.psql("DROP ROLE teller; DROP ROLE keeper")
+    try:
+        kept = shop.begin(backup=made)
+        assert (kept.verdict, kept.exit_code) == ("rolled back", 20)
+        assert "role" in kept.reason and "does not exist" in kept.reason
+        assert shop.serves and mine(cluster, shop) == ["managed"]
+
+        shop.document["database"]["ownership"] = "user"
+        ended = shop.begin(backup=made)
+
+        assert (ended.verdict, ended.exit_code) == ("done", 0), ended.reason
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert cluster.psql(owners, database="managed") == ROLE
+        settings = "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase"
+        assert "search_path" in cluster.psql(f"{settings} WHERE datname = 'managed'")
+        assert shop.serves
+    finally:
+        for name in mine(cluster, shop):
+            cluster.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.mark.soak
