@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -123,8 +121,7 @@ def stored(
 
 @contextmanager
 def _scratch(session: Session, database: Database) -> Iterator[str]:
-    stamp = time.strftime(kept.STAMP, time.gmtime(session.clock.now()))
-    name = kept.name_of(database.name, "drill", f"{stamp}_{secrets.token_hex(2)}")  # another's must not be dropped
+    name = kept.name_of(database.name, "drill", kept.stamp(session.clock.now()))  # another's must not be dropped
     try:
         yield name
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import hashlib
 import re
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ MADE = re.compile(r"made by dojo_deploy from a backup")
 NAMED = re.compile(r"(.*)_(old|undone|restore|drill)_(\d{8}t\d{6}z)(?:_[0-9a-f]{4})?")
 STAMP = "%Y%m%dt%H%M%Sz"
 LONGEST = 63  # bytes of a name
-SUFFIX = 28  # of `_drill_`, a moment and what tells two of the same moment apart
+SUFFIX = 30  # of `_restore_`, a moment and what tells two of the same second apart
 DIGEST = 7  # of a long name, as it is cut off
 
 
@@ -34,8 +35,13 @@ class Kept:
         return now >= self.until
 
 
+def stamp(now: float) -> str:
+    """For names of what is made `now`, in seconds since 1970: nobody else makes one of the same."""
+    return f"{time.strftime(STAMP, time.gmtime(now))}_{secrets.token_hex(2)}"
+
+
 def name_of(database: str, word: str, stamp: str) -> str:
-    """`shop_restore_20261127t201800z`, of no more bytes than a name may have."""
+    """`shop_restore_20261127t201800z_ab12`, of no more bytes than a name may have."""
     return f"{_head(database)}_{word}_{stamp.lower()}"
 
 
