@@ -91,6 +91,9 @@ class Beside(Protocol):
     def others(self, session: Session) -> Mapping[str, str]:
         """Every database of the server: name -> its comment, which says of ours what they are."""
 
+    def lacking(self, session: Session, properties: Mapping[str, Any]) -> tuple[str, ...]:
+        """Roles that a database with these properties wants, and the server does not have."""
+
     def bring_back(self, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
         """As `restore`, but as it was: with its owners, grants, settings and locale, and with fresh statistics.
 

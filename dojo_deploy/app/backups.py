@@ -13,7 +13,7 @@ from dojo_deploy.backups import alarm, catalogue, check, create, kept, retention
 from dojo_deploy.backups.catalogue import Backup, Catalogue
 from dojo_deploy.backups.kept import Kept
 from dojo_deploy.backups.manifest import Manifest, Proof
-from dojo_deploy.backups.measured import Tell
+from dojo_deploy.backups.measured import CHUNK, Tell
 from dojo_deploy.backups.retention import Verdict
 from dojo_deploy.clock import utc
 from dojo_deploy.database import Database
@@ -77,6 +77,18 @@ def verify(inventory: Site = None, *, backup: str = "", tell: Tell = silent) -> 
     """Reads a backup (the newest) to its end, here for its sha256 and there by pg_restore. Raises DamagedError."""
     with database_of(inventory) as (session, database):
         return check.verify(session, database, catalogue.read(session.store).find(backup), tell=tell)
+
+
+def roles(inventory: Site = None, *, backup: str = "") -> str:
+    """The SQL that makes the roles of a backup (the newest) on a new server. As secret as their passwords.
+
+    Raises DamagedError when it is not what was written.
+    """
+    with database_of(inventory) as (session, _):
+        found = catalogue.read(session.store).find(backup)
+        part = check.whole(found).globals
+        with check.stored(session, found.id, catalogue.GLOBALS, part) as source:
+            return b"".join(iter(lambda: source.read(CHUNK), b"")).decode("utf-8", "backslashreplace")
 
 
 def drill(inventory: Site = None, *, backup: str = "", tell: Tell = silent) -> Proof:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -84,7 +83,7 @@ def _chosen(
     found = _kept(database, others) if wanted.undo else _backup(session, database, wanted, others, chosen)
     found = replace(found, closed=_is_closed(session))
     now = session.clock.now()
-    stamp = time.strftime(kept.STAMP, time.gmtime(now))
+    stamp = kept.stamp(now)
     names = Names(
         new=found.kept or kept.name_of(database.name, "restore", stamp),
         old=kept.name_of(database.name, "undone" if found.kept else "old", stamp),
@@ -122,6 +121,12 @@ def _backup(
     manifest = check.whole(backup)
     _refuse_stranger(session, database, manifest, wanted)
     properties = manifest.properties
+    if lacking := database.beside.lacking(session, properties):
+        raise RefusedError(
+            f"the server of {database.name} lacks roles of the backup: {', '.join(lacking)}",
+            hint=f"invoke backup.roles --backup {backup.id}   prints the SQL that makes them, for a superuser; or "
+            "database.ownership: user   restores without them",
+        )
     if database.name in others:
         check.refuse_full(session, database, manifest)
     return Found(

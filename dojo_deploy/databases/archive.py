@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from dojo_deploy.databases.framed import Framed
+from dojo_deploy.databases.postgres_scripts import ENDED
 from dojo_deploy.errors import BackupError, DamagedError
 
 # What it says of the archive itself, and what is said of one that is packed; the server's words come behind others.
@@ -23,4 +24,5 @@ def refuse_failed(what: str, heard: Framed) -> None:
     """
     if heard.status:
         kind = DamagedError if FAULTS.search(heard.words) else BackupError
-        raise kind(f"pg_restore could not {what} the dump (ended {heard.status})", hint=heard.words[-SHOWN:])
+        why = heard.words[-SHOWN:] or ("database.backups.within was over" if heard.status in ENDED else "")
+        raise kind(f"pg_restore could not {what} the dump (ended {heard.status})", hint=why)

@@ -70,9 +70,7 @@ class Postgres:
 
     def check(self) -> None:
         if bool(self.host) == bool(self.via):
-            raise ConfigError(
-                "wants either `host`, where the server is, or `via`, from where it is reached", key="host"
-            )
+            raise ConfigError("wants `host`, where the server is, or `via`, from where it is reached", key="host")
         if self.via and not self.address:
             raise ConfigError("is missing: where the server is reached from `via`", key="address")
         if self.ownership not in ("keep", "user"):
@@ -153,6 +151,9 @@ class Postgres:
 
     def others(self, session: Session) -> Mapping[str, str]:
         return beside.others(self, session)
+
+    def lacking(self, session: Session, properties: Mapping[str, Any]) -> tuple[str, ...]:
+        return beside.lacking(self, session, properties)
 
     def bring_back(self, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
         return beside.bring_back(self, session, dump, name, properties)

@@ -28,6 +28,16 @@ def others(postgres: Postgres, session: Session) -> Mapping[str, str]:
     return {name: comment for _, name, comment in found}
 
 
+def lacking(postgres: Postgres, session: Session, properties: Mapping[str, Any]) -> tuple[str, ...]:
+    if postgres.ownership == "user":
+        return ()
+    pairs = (*(properties.get("grants") or ()), *(properties.get("settings") or ()))
+    wanted = {properties.get("owner"), *(properties.get("roles") or ()), *(pair[0] for pair in pairs)}
+    values = {"roles": json.dumps(sorted(filter(None, wanted)))}
+    text = postgres.ask(session, scripts.LACKING, values, database=postgres.aside)
+    return tuple(values[0] for _, values in rows(text))
+
+
 def bring_back(postgres: Postgres, session: Session, dump: Dump, name: str, properties: Mapping[str, Any]) -> Contents:
     mine = postgres.ownership == "user"
     values = {"new": name, "properties": json.dumps(_without_roles(properties) if mine else properties)}

@@ -12,6 +12,11 @@ SELECT json_build_array('database', datname, coalesce(shobj_description(oid, 'pg
  FROM pg_database WHERE NOT datistemplate;
 """
 
+LACKING = """\
+SELECT json_build_array('lacking', role) FROM jsonb_array_elements_text(:'roles'::jsonb) role
+ WHERE role NOT IN (SELECT rolname FROM pg_roles) ORDER BY role;
+"""
+
 # `provider` is unknown to servers before 15, and `locale` to those of plain libc.
 CREATE = f"""\
 SELECT format('CREATE DATABASE %I TEMPLATE template0', :'new')

@@ -111,6 +111,8 @@ SELECT json_build_array('properties', jsonb_build_object(
   'provider', to_jsonb(d) -> 'datlocprovider', 'collate', d.datcollate, 'ctype', d.datctype,
   'locale', coalesce(to_jsonb(d) -> 'datlocale', to_jsonb(d) -> 'daticulocale'),
   'comment', shobj_description(d.oid, 'pg_database'),
+  'roles', (SELECT jsonb_agg(DISTINCT pg_get_userbyid(s.refobjid)) FROM pg_shdepend s
+    WHERE s.refclassid = 'pg_authid'::regclass AND s.dbid = d.oid),
   'settings', (SELECT jsonb_agg(jsonb_build_array(CASE WHEN s.setrole = 0 THEN ''
     ELSE pg_get_userbyid(s.setrole) END, c))
     FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = d.oid),

@@ -86,6 +86,18 @@ def drill(context: Context, backup: str = "", inventory: str = "", json: bool = 
         raise Exit("" if json else "\n  ".join((f"{proof.backup} does not come back:", *proof.wrong)), code=FAILED)
 
 
+@command("inventory", "backup")
+def roles(context: Context, backup: str = "", inventory: str = "") -> None:
+    """Print the SQL that makes a backup's roles.
+
+    For a superuser of a new server, before a restore. It may hold their passwords' hashes.
+    """
+    from dojo_deploy.app import backups
+
+    with ended():
+        print(backups.roles(inventory or None, backup=backup), end="")
+
+
 @command("inventory", "confirm", "json")
 def prune(context: Context, confirm: bool = False, inventory: str = "", json: bool = False) -> None:
     """Show which backups may go; --confirm removes them."""

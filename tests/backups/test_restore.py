@@ -104,7 +104,8 @@ def test_it_is_undone_by_trading_places_again_and_that_too(shop: Shop, cluster: 
     assert cards(cluster, shop.name) == 127
     assert cluster.psql(comment) == "the shop's own: all of it"
     assert [name.split("_")[1] for name in mine(cluster, shop)[1:]] == ["undone"]
-    assert shop.begin(undo=True).verdict == "done"
+    ended = shop.begin(undo=True)
+    assert ended.verdict == "done", ended.reason
     assert cards(cluster, shop.name) == 120
     assert cluster.psql(comment) == "the shop's own: all of it"
 
@@ -202,6 +203,21 @@ def test_another_cluster_another_database_and_a_newer_schema_are_refused(shop: S
     found.write_bytes(body.replace(f'"database": "{shop.name}"'.encode(), b'"database": "other"'))
     with pytest.raises(RefusedError, match="backup of other"):
         shop.begin()
+
+
+def test_roles_that_the_server_lacks_are_named_before_anything_is_done(shop: Shop, cluster: Cluster) -> None:
+    """As on a new cluster. A role that only reads one table is wanted, too."""
+    cluster.psql("CREATE ROLE auditor; GRANT SELECT ON cards TO auditor", database=shop.name)
+    try:
+        made = shop.back_up()
+        with shop.near():
+            assert "CREATE ROLE auditor" in backups.roles(shop.site())
+    finally:
+        cluster.psql("DROP OWNED BY auditor; DROP ROLE auditor", database=shop.name)
+    with pytest.raises(RefusedError, match=rf"lacks roles of the backup: auditor[\s\S]*backup\.roles --backup {made}"):
+        shop.begin(backup=made)
+    assert mine(cluster, shop) == [shop.name]
+    assert shop.serves
 
 
 @pytest.mark.soak
