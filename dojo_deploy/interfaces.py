@@ -19,10 +19,12 @@ from dojo_deploy.notices import Notifier as Notifier
 from dojo_deploy.readings import Answer as Answer
 from dojo_deploy.readings import Completed as Completed
 from dojo_deploy.readings import Finding as Finding
+from dojo_deploy.readings import Preparation as Preparation
 from dojo_deploy.readings import Reading as Reading
 from dojo_deploy.readings import Stored as Stored
 from dojo_deploy.streams import Sink as Sink
 from dojo_deploy.streams import Streams
+from dojo_deploy.streams import Tunnel as Tunnel
 
 if TYPE_CHECKING:
     from dojo_deploy.command import Command
@@ -30,15 +32,6 @@ if TYPE_CHECKING:
     from dojo_deploy.inventory import Host, Inventory, Processes
     from dojo_deploy.plan import Plan, Target
     from dojo_deploy.release import Observed, Placement, Release
-
-
-class Tunnel(Protocol):
-    """A TCP connection made by the host, over its kept SSH connection; socket's own method names."""
-
-    def sendall(self, data: bytes) -> None: ...
-    def recv(self, size: int) -> bytes: ...
-    def settimeout(self, seconds: float | None) -> None: ...
-    def close(self) -> None: ...
 
 
 class Shell(Protocol):
@@ -149,6 +142,9 @@ class Balancer(Protocol):
     def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
         """What `drain`, `restore`, `switch` (to `backends`), `close` or `open` would do."""
 
+    def preparations(self, site: Inventory, host: Host, programs: Mapping[str, str]) -> tuple[Preparation, ...]:
+        """What an administrator does once on `host`, which has `programs`: word -> absolute path."""
+
     def faults(self, session: Session) -> tuple[Finding, ...]:
         """What of it would fail a change, found without making one; its hosts are asked side by side."""
 
@@ -175,6 +171,9 @@ class ProcessManager(Protocol):
 
     def programs(self, processes: Processes) -> Mapping[str, str]:
         """What hosts must have on the PATH of a command over SSH, or where the word says: word -> what needs it."""
+
+    def preparations(self, host: Host, scope: str, programs: Mapping[str, str]) -> tuple[Preparation, ...]:
+        """What an administrator does once on `host`, which has `programs`: word -> absolute path."""
 
     def is_gapless(self, processes: Processes) -> bool:
         """Whether `start` over a running release never stops listening, with all processes as configured."""

@@ -27,6 +27,11 @@ def as_admin(host: Host, line: str) -> str:
     return ssh(host, line, user=ADMIN, terminal=True)
 
 
+def setup(site: Inventory, host: Host) -> str:
+    """What an administrator does once, on one host."""
+    return invoke(site, "setup", "--user", ADMIN, "--limit", host.name)
+
+
 def invoke(site: Inventory, *words: str) -> str:
     """A task of ours on the same inventory."""
     path = Path(site.path)

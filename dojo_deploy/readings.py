@@ -68,3 +68,15 @@ class Finding:
     what: str
     fix: str = ""
     note: bool = False
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What an administrator does on a host, once: `there` is a shell line that tells whether it is done already.
+
+    Both are run by root with `set -e`; every program in `lines` is named by its absolute path.
+    """
+
+    what: str
+    there: str
+    lines: tuple[str, ...]

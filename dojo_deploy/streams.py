@@ -10,6 +10,15 @@ from typing import BinaryIO, Protocol
 Sink = Callable[[bytes], None]
 
 
+class Tunnel(Protocol):
+    """A TCP connection made by the host, over its kept SSH connection; socket's own method names."""
+
+    def sendall(self, data: bytes) -> None: ...
+    def recv(self, size: int) -> bytes: ...
+    def settimeout(self, seconds: float | None) -> None: ...
+    def close(self) -> None: ...
+
+
 class Streams(Protocol):
     """A store's half for what is made or used while it flows. Memory is bounded, whatever the size."""
 

@@ -29,6 +29,7 @@ VALUES = {
     "notices",
     "tuning",
     "paste",
+    "rights",
 }
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases", "notifiers"}
 # Who may import whom, at run time; `TYPE_CHECKING` blocks name types and load nothing.
@@ -52,6 +53,7 @@ ALLOWED = {
     "backups": VALUES | {"plan", "interfaces", "backups"},
     "builds": VALUES | {"plan", "interfaces", "builds"},
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},
+    "setup": VALUES | {"interfaces", "setup"},
     "checks": VALUES | {"plan", "interfaces", "engine", "checks"},
     "reporters": {"events", "secrets", "errors", "reporters"},
     "prober": {"events", "errors", "clock", "prober"},

@@ -4,6 +4,7 @@
     adoption      a running checkout becomes the first release
     plans         what a run would do; which strategy is meant
     looks         status, history, releases, report: reads only
+    preparing     bare hosts made ready, once: setup
     checks        what is wrong with hosts before anything is deployed to them
     backups       the database dumped, read again, restored on trial, thinned out
     restores      a backup in the place of the live database
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from dojo_deploy.app.descriptions import graph, resolved, resolved_host, strategies
     from dojo_deploy.app.looks import due, history, holder, is_closed, record, releases, report, status
     from dojo_deploy.app.plans import about, choose, plan
+    from dojo_deploy.app.preparing import setup
     from dojo_deploy.app.repositories import init
     from dojo_deploy.app.sites import Site, opening, read
 
@@ -62,6 +64,7 @@ _HOMES = {
     "resume": "changes",
     "retire": "changes",
     "rollback": "changes",
+    "setup": "preparing",
     "status": "looks",
     "strategies": "descriptions",
 }
@@ -93,6 +96,7 @@ __all__ = [
     "resume",
     "retire",
     "rollback",
+    "setup",
     "status",
     "strategies",
 ]

@@ -110,6 +110,10 @@ def _next(project: Project, environment: str, line: int) -> Iterator[tuple[str, 
             "and give its variables their values",
         )
     yield f"dojo hosts.trust -i {environment}", "compare the fingerprints with the hosts' own"
+    yield (
+        f"dojo setup -i {environment} --user ADMIN",
+        "once, with an administrator's account; --dry-run shows every line",
+    )
     yield f"dojo check -i {environment}", "what is wrong with the hosts, and what mends it"
     yield f"dojo deploy -i {environment} --dry-run", "every command, per stage, batch and host; nothing is changed"
     yield f"dojo deploy -i {environment}", ""

@@ -3,13 +3,15 @@
 # ruff: noqa: ARG002 - the protocol names the arguments
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dojo_deploy.errors import RefusedError
 
 if TYPE_CHECKING:
-    from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Session
+    from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Preparation, Session
+    from dojo_deploy.inventory import Host, Inventory
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class NoBalancer:
         return False
 
     def preview(self, verb: str, *backends: Backend) -> tuple[str, ...]:
+        return ()
+
+    def preparations(self, site: Inventory, host: Host, programs: Mapping[str, str]) -> tuple[Preparation, ...]:
         return ()
 
     def faults(self, session: Session) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ from dojo_deploy.checks.versions import allows
 from dojo_deploy.checks.wanted import PACKAGES, Wanted
 from dojo_deploy.command import quote
 from dojo_deploy.inventory import PROOF, Host, Inventory
-from dojo_deploy.paste import as_admin, invoke, ssh
+from dojo_deploy.paste import as_admin, invoke, setup, ssh
 from dojo_deploy.readings import Finding
 from dojo_deploy.release import HostSeen
 
@@ -21,10 +21,10 @@ INODES = 50_000  # a node_modules has as many
 def judge(site: Inventory, host: Host, want: Wanted, answer: Answer, seen: HostSeen | None) -> Iterator[Finding]:
     """`seen` is what every run looks at, of hosts that releases go to."""
     yield from _programs(host, want, answer)
-    yield from _sudo(host, want, answer)
+    yield from _sudo(site, host, want, answer)
     yield from _clock(host, answer)
     if want.releases:
-        yield from _folder(host, answer)
+        yield from _folder(site, host, answer)
     if seen:
         yield from _room(host, seen, answer)
         yield from _shared(host, seen)
@@ -85,15 +85,10 @@ def _onto_path(host: Host, answer: Answer, folder: str) -> str:
     return as_admin(host, f"sudo ln -s {quote(folder)}/* /usr/local/bin/")
 
 
-def _sudo(host: Host, want: Wanted, answer: Answer) -> Iterator[Finding]:
+def _sudo(site: Inventory, host: Host, want: Wanted, answer: Answer) -> Iterator[Finding]:
     if answer.sudo:
-        line = f"{host.ssh.user} ALL=(root) NOPASSWD: $(command -v {want.sudo})"
-        yield Finding(
-            "sudo-asks",
-            host.name,
-            f"`sudo -n {want.sudo}` is refused: {answer.sudo}",
-            as_admin(host, f'echo "{line}" | sudo tee /etc/sudoers.d/dojo'),
-        )
+        what = f"`sudo -n {want.sudo}` is refused: {answer.sudo}"
+        yield Finding("sudo-asks", host.name, what, setup(site, host))
 
 
 def _clock(host: Host, answer: Answer) -> Iterator[Finding]:
@@ -107,16 +102,13 @@ def _clock(host: Host, answer: Answer) -> Iterator[Finding]:
         )
 
 
-def _folder(host: Host, answer: Answer) -> Iterator[Finding]:
+def _folder(site: Inventory, host: Host, answer: Answer) -> Iterator[Finding]:
     if not answer.writable:
-        user = host.ssh.user
         lies = "is not there" if answer.nearest != host.root else "is another's"
-        yield Finding(
-            "root-folder",
-            host.name,
-            f"{host.root} {lies}, and {user} may not write in {answer.nearest}",
-            as_admin(host, f"sudo install -d -o {quote(user)} -m 755 {quote(host.root)}"),
-        )
+        what = f"{host.root} {lies}, and {host.ssh.user} may not write in {answer.nearest}"
+        yield Finding("root-folder", host.name, what, setup(site, host))
+    for what in answer.lacks:
+        yield Finding("not-prepared", host.name, f"not prepared: {what}", setup(site, host), note=True)
 
 
 def _room(host: Host, seen: HostSeen, answer: Answer) -> Iterator[Finding]:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dojo_deploy.checks.wanted import Wanted
-from dojo_deploy.command import Command
+from dojo_deploy.command import Command, quote
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import BLUE, Host
 from dojo_deploy.release import Placement
 
 WITHIN = 30.0
+ABSOLUTE = dict.fromkeys(("node", "pm2", "systemctl"), "/usr/bin/env")  # it is not asked where they are
 
 # Where version managers put what only an interactive shell finds; the last one is the newest, more or less.
 ELSEWHERE = r"""
@@ -81,6 +82,7 @@ class Answer:
     release: int = 0  # bytes of the largest one there
     ports: Mapping[int, Listener] = field(default_factory=dict)
     sudo: str = ""  # what it said when it would not
+    lacks: tuple[str, ...] = ()  # what an administrator has not prepared
     forked: tuple[str, ...] = ()  # slot/process that would be reloaded with a gap
 
 
@@ -95,6 +97,10 @@ def examine(session: Session, host: Host, want: Wanted) -> Answer:
 def _question(session: Session, host: Host, want: Wanted) -> Command:
     kind = session.inventory.app.processes.kind
     lines = [ELSEWHERE, LOOK, PORTS]
+    for one in kind.preparations(host, session.inventory.scope, ABSOLUTE) if kind and want.releases else ():
+        # What only root may look at is not asked.
+        if "/etc/sudoers" not in one.there:
+            lines.append(f"( {one.there} ) >/dev/null 2>&1 || echo {quote(f'@lacks {one.what}')}")
     forked = getattr(kind, "forked", None)
     if want.releases and forked:
         lines.append(str(forked(Placement(host, BLUE, "", session.inventory.app))))
@@ -138,5 +144,6 @@ def _answer(text: str, now: float, blur: float) -> Answer:
         release=int(one("release")) * 1024 if one("release").isdigit() else 0,
         ports={port: Listener(*[*rest, "", ""][:3]) for port, rest in ports.items()},
         sudo=one("sudo"),
+        lacks=tuple(found.get("lacks", [])),
         forked=tuple(found.get("forked", [])),
     )

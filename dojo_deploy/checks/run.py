@@ -15,7 +15,7 @@ from dojo_deploy.engine.observe import look
 from dojo_deploy.errors import DojoError, HostKeyError, LoginError, LostError, TransportError, UnreachableError
 from dojo_deploy.interfaces import Session
 from dojo_deploy.inventory import Host
-from dojo_deploy.paste import invoke, ssh
+from dojo_deploy.paste import invoke, setup, ssh
 from dojo_deploy.plan import CONTROLLER
 from dojo_deploy.readings import Finding
 
@@ -105,8 +105,7 @@ def _away(session: Session, exc: TransportError, name: str) -> Finding:
     fault = next((word for kind, word in FAULTS if isinstance(exc, kind)), "no-answer")
     fix = exc.hint
     if host and fault == "login":
-        key = f"-i {host.ssh.key} " if host.ssh.key else ""
-        fix = f"ssh-copy-id {key}-p {host.ssh.port} {host.ssh.user}@{host.address}"
+        fix = setup(session.inventory, host)
     elif host and fault == "host-key":
         fix = invoke(session.inventory, "hosts.trust", "--limit", host.name)
     elif host and not fix:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from dojo_deploy.command import Command, Word
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.inventory import BLUE, GREEN, PROOF, Process, Processes
+from dojo_deploy.inventory import BLUE, GREEN, PROOF, Host, Process, Processes
+from dojo_deploy.readings import Preparation
 from dojo_deploy.release import Placement
 from dojo_deploy.secrets import Secret
 
@@ -38,6 +39,14 @@ class CommandLines:
 
     def programs(self, processes: Processes) -> Mapping[str, str]:  # noqa: ARG002 - the lines are the operator's own
         return {}
+
+    def preparations(
+        self,
+        host: Host,  # noqa: ARG002 - the lines are the operator's own
+        scope: str,  # noqa: ARG002
+        programs: Mapping[str, str],  # noqa: ARG002
+    ) -> tuple[Preparation, ...]:
+        return ()
 
     def is_gapless(self, processes: Processes) -> bool:
         return all(one.reload for one in processes.each.values() if one.port or one.ports)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from dojo_deploy.command import Command, quote
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.inventory import BLUE, GREEN, PROOF, Process, Processes
-from dojo_deploy.processes import pm2_driver, pm2_programs
+from dojo_deploy.inventory import BLUE, GREEN, PROOF, Host, Process, Processes
+from dojo_deploy.processes import pm2_boot, pm2_driver, pm2_programs
 from dojo_deploy.processes.pm2_strangers import Pm2Strangers
+from dojo_deploy.readings import Preparation
 from dojo_deploy.release import Placement
 from dojo_deploy.secrets import Secret
 
@@ -37,6 +38,12 @@ class Pm2:
 
     def programs(self, processes: Processes) -> Mapping[str, str]:
         return dict.fromkeys((self.node, self.pm2), "PM2") if processes.each else {}
+
+    def preparations(self, host: Host, scope: str, programs: Mapping[str, str]) -> tuple[Preparation, ...]:  # noqa: ARG002
+        node, pm2 = (programs.get(word, word) for word in (self.node, self.pm2))
+        # Where it is not installed, `check` tells.
+        known = node.startswith("/") and pm2.startswith("/")
+        return (pm2_boot.boot(host.ssh.user, self.home, node, pm2),) if known else ()
 
     def is_gapless(self, processes: Processes) -> bool:
         return all(process.mode == "cluster" for process in processes.each.values() if _listens(process))

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 from dojo_deploy.command import Command
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.inventory import BLUE, GREEN, PROOF, Processes
+from dojo_deploy.inventory import BLUE, GREEN, PROOF, Host, Processes
 from dojo_deploy.processes import systemd_programs as programs
 from dojo_deploy.processes.systemd_unit import Unit
+from dojo_deploy.readings import Preparation
 from dojo_deploy.release import Placement
+from dojo_deploy.rights import may_run
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Systemd:
     def programs(self, processes: Processes) -> Mapping[str, str]:
         runs_node = any(process.script for process in processes.each.values())
         return {"systemctl": "systemd", **({self.node: "the unit of each process"} if runs_node else {})}
+
+    def preparations(self, host: Host, scope: str, programs: Mapping[str, str]) -> tuple[Preparation, ...]:
+        user = host.ssh.user
+        if self._system:
+            # Whoever may run it is as good as root: there is no less that would do.
+            return (may_run(user, scope, "systemctl", (programs.get("systemctl", "/usr/bin/systemctl"),)),)
+        there = f"[ -e /var/lib/systemd/linger/{user} ]"
+        what = f"units of {user} run without a login, and after a reboot"
+        return (Preparation(what, there, (f"/usr/bin/loginctl enable-linger {user}",)),)
 
     def is_gapless(self, processes: Processes) -> bool:
         return not any(process.port or process.ports for process in processes.each.values())

@@ -6,6 +6,7 @@ changes      deploy, rollback, restart, retire
 unfinished   resume, abort
 inventories  inventory, strategies
 check        check
+setup        setup
 hosts        hosts.trust
 reports      status, releases, history, report
 db           db.lint, db.status, db.migrate; db.explain, db.slow-queries, db.connections; db.index, .reindex, .vacuum
@@ -33,6 +34,7 @@ from dojo_deploy.tasks import (
     reports,
     runbook,
     sandbox,
+    setup,
     tuning,
     unfinished,
 )
@@ -66,6 +68,7 @@ namespace = Collection(
     inventories.inventory,
     inventories.strategies,
     check.check,
+    setup.setup,
     reports.status,
     reports.releases,
     reports.history,

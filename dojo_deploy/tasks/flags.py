@@ -21,6 +21,8 @@ HELP = {
     "path": "a folder of .sql files, or one of them; default: prisma/migrations, migrations or db/migrations",
     "allow-contract": "also what no older release can live with, or what loses data: with a proven backup, or --reason",
     "limit": "only these hosts: web1,web2  'web*'  'all:!web3'  ~regex",
+    "user": "an administrator there: root, or one who may use sudo without a password",
+    "key": "the administrator's private key; default: the inventory's, and the agent's",
     "fingerprint": "SHA256:… of a host's key, as its own console shows it (repeatable)",
     "dry-run": "print what would be done, and change nothing",
     "json": "JSON instead of text",

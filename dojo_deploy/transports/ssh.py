@@ -18,12 +18,13 @@ import fabric
 import paramiko
 import tenacity
 
-from dojo_deploy.errors import ConfigError, LoginError, UnreachableError
+from dojo_deploy.errors import LoginError, UnreachableError
 from dojo_deploy.interfaces import Clock
 from dojo_deploy.inventory import Host, Ssh
 from dojo_deploy.transports import sockets
 from dojo_deploy.transports.bastions import bastion
 from dojo_deploy.transports.channels import Through, cut_off
+from dojo_deploy.transports.keys import read_key
 from dojo_deploy.transports.known_hosts import Key, KnownHosts, entry, refusal
 from dojo_deploy.transports.links import Link
 from dojo_deploy.transports.shells import SshShell
@@ -94,7 +95,7 @@ class Gateways:
     def _key(self, path: str, *, agent: bool) -> paramiko.PKey | None:
         with self._lock:
             if (path, agent) not in self._keys:
-                self._keys[path, agent] = _read_key(path, agent=agent)
+                self._keys[path, agent] = read_key(path, agent=agent)
             return self._keys[path, agent]
 
 
@@ -223,16 +224,3 @@ def _transport(vouched: tuple[Key, ...]) -> Callable[..., paramiko.Transport]:
 def _first(wanted: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     chosen = tuple(name for name in wanted if name in known)
     return chosen + tuple(name for name in known if name not in chosen)
-
-
-def _read_key(path: str, *, agent: bool) -> paramiko.PKey | None:
-    try:
-        return paramiko.PKey.from_path(path)
-    except OSError as exc:
-        raise ConfigError(f"{path}: {exc.strerror}", key="ssh.key") from exc
-    except (paramiko.PasswordRequiredException, TypeError) as exc:
-        if agent:
-            return None  # the agent has it, or nobody
-        raise ConfigError(f"{path} has a passphrase", key="ssh.key", hint="load it into an agent: ssh.agent") from exc
-    except (paramiko.SSHException, ValueError, paramiko.pkey.UnknownKeyType) as exc:
-        raise ConfigError(f"{path} is no private key that can be used: {exc}", key="ssh.key") from exc

@@ -11,8 +11,8 @@ from dojo_deploy.balancers.alb import change, forward, maintenance, proof
 from dojo_deploy.balancers.alb.api import RULE, Api, connect, region_of
 from dojo_deploy.balancers.alb.site import Site
 from dojo_deploy.errors import ConfigError, RefusedError
-from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Session
-from dojo_deploy.inventory import BLUE, GREEN
+from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Preparation, Session
+from dojo_deploy.inventory import BLUE, GREEN, Host, Inventory
 from dojo_deploy.secrets import Secret
 
 
@@ -126,6 +126,14 @@ class Alb:
             else f"until healthy, at most {self.healthy_within:g} s"
         )
         return tuple(f"{self.groups.get(one.slot, '')}: {word} {one.host} {one.address}, {wait}" for one in backends)
+
+    def preparations(
+        self,
+        site: Inventory,  # noqa: ARG002 - no host is its own
+        host: Host,  # noqa: ARG002
+        programs: Mapping[str, str],  # noqa: ARG002
+    ) -> tuple[Preparation, ...]:
+        return ()
 
     def faults(self, session: Session) -> tuple[Finding, ...]:
         """Nothing of Amazon's answer; that it answers at all is asked. Raises BalancerError, ConfigError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shlex
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -14,10 +14,11 @@ from dojo_deploy.balancers.nginx import files
 from dojo_deploy.balancers.nginx.change import Change
 from dojo_deploy.balancers.nginx.host import Site, identity
 from dojo_deploy.balancers.nginx.inspect import inspect
+from dojo_deploy.balancers.nginx.prepare import preparations
 from dojo_deploy.balancers.nginx.ready import faults
 from dojo_deploy.errors import BalancerError, ConfigError, DojoError, FencedError, LostError, RefusedError
-from dojo_deploy.interfaces import Answer, Backend, Finding, Page
-from dojo_deploy.inventory import BLUE, GREEN
+from dojo_deploy.interfaces import Answer, Backend, Finding, Page, Preparation
+from dojo_deploy.inventory import BLUE, GREEN, Host, Inventory
 
 if TYPE_CHECKING:
     from dojo_deploy.interfaces import Session
@@ -162,6 +163,10 @@ class Nginx:
             backends = [one for slot in (BLUE, GREEN) for one in session.inventory.backends(slot)]
             upstream = change.names(tuple(one.address for one in backends)).get(upstream, upstream)
         return Answer(found.status, upstream, release or "", found.body, found.headers.get("location", ""))
+
+    def preparations(self, site: Inventory, host: Host, programs: Mapping[str, str]) -> tuple[Preparation, ...]:
+        ours = host in site.group(self.hosts)
+        return tuple(preparations(self, host.ssh.user, site.scope, site.url, programs)) if ours else ()
 
     def faults(self, session: Session) -> tuple[Finding, ...]:
         return tuple(one for found in _each(faults, self._changes(session, ())) for one in found)

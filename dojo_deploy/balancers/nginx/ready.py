@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dojo_deploy.balancers.nginx import files
 from dojo_deploy.balancers.nginx.host import NginxHost
 from dojo_deploy.balancers.nginx.scripts import DUMP
-from dojo_deploy.command import quote
 from dojo_deploy.errors import TransportError
-from dojo_deploy.paste import as_admin
+from dojo_deploy.paste import as_admin, setup
 from dojo_deploy.readings import Finding
 
 WITHIN = 30.0
@@ -62,47 +61,44 @@ def _faults(nginx: NginxHost) -> Iterator[Finding]:
     said = found.get("said", "")  # its last line
     words = " ".join(site.words)
 
-    def finding(fault: str, what: str, line: str) -> Finding:
-        return Finding(fault, host.name, what, as_admin(host, line))
+    def finding(fault: str, what: str, line: str = "") -> Finding:
+        return Finding(fault, host.name, what, as_admin(host, line) if line else setup(nginx.session.inventory, host))
 
-    user, folder = host.ssh.user, site.include
-    right = f"{user} ALL=(root) NOPASSWD: {found.get('found') or '/usr/sbin/nginx'}"
-    allow = f"echo {quote(right)} | sudo tee /etc/sudoers.d/dojo"
     if not found.get("found"):
         yield finding("no-nginx", f"there is no {site.words[-1]}", "sudo apt-get install -y nginx")
     elif found.get("runs") == "no":
         yield finding("nginx-down", "nginx does not run", "sudo systemctl enable --now nginx")
     if found.get("folder") != "ours":
-        lack = "is not there" if "folder" not in found else f"is not {user}'s to write in"
-        yield finding(
-            "nginx-folder", f"nginx: {folder} {lack}", f"sudo install -d -o {quote(user)} -m 755 {quote(folder)}"
-        )
+        lack = "is not there" if "folder" not in found else f"is not {host.ssh.user}'s to write in"
+        yield finding("nginx-folder", f"nginx: {site.include} {lack}")
     if said and not any(_waits_for_us(text, name) for word, text in rows if word == "said"):
         if site.words[0].rpartition("/")[2] == "sudo" and "nginx:" not in said:
-            yield finding("sudo-asks", f"`{words} -T` is refused: {said}", allow)
+            yield finding("sudo-asks", f"`{words} -T` is refused: {said}")
         else:
             yield finding("nginx-refuses", f"nginx refuses its configuration as it is: {said}", "sudo nginx -t")
     if "dumped" not in found:
         return
     if "reload" in found:
-        yield finding("nginx-reload", f"`{words} -s reload` is refused: {found['reload']}", allow)
+        yield finding("nginx-reload", f"`{words} -s reload` is refused: {found['reload']}")
     yield from _includes(nginx, {text for word, text in rows if word == "include"}, passes="passes" in found)
 
 
 def _includes(nginx: NginxHost, known: set[str], *, passes: bool) -> Iterator[Finding]:
-    site, host = nginx.site, nginx.session.inventory.hosts[nginx.host]
+    site, inventory = nginx.site, nginx.session.inventory
+    host = inventory.hosts[nginx.host]
     # A relative one begins where nginx.conf lies.
     both = {kind: f"{site.include}/{path}*.conf" for kind, path in (("http", ""), ("server", f"{site.scope}/server/"))}
     lacks = {kind for kind, path in both.items() if not any(path == one or path.endswith(f"/{one}") for one in known)}
     if "http" in lacks:
-        line = f"include {both['http']};"
-        text = f"nginx does not say `{line}` in `http`"
-        tee = f"echo {quote(line)} | sudo tee /etc/nginx/conf.d/dojo.conf"
-        yield Finding("nginx-include", host.name, text, as_admin(host, tee))
-    if "server" in lacks or not passes:
-        location = f"location / {{ proxy_pass http://{files.variable(site.scope)}; proxy_set_header Host $host; }}"
-        text = "no `server` of nginx's is this site's; into the one that is to be:"
-        yield Finding("nginx-site", host.name, text, f"include {both['server']}; {location}")
+        text = f"nginx does not say `include {both['http']};` in `http`"
+        yield Finding("nginx-include", host.name, text, setup(inventory, host))
+    if "server" in lacks:
+        text = f"no `server` of nginx's is this site's: none says `include {both['server']};`"
+        yield Finding("nginx-site", host.name, text, setup(inventory, host))
+    elif not passes:
+        text = "the site's `server` in nginx passes its requests to something else; there belongs:"
+        line = f"location / {{ proxy_pass http://{files.variable(site.scope)}; proxy_set_header Host $host; }}"
+        yield Finding("nginx-site", host.name, text, line)
 
 
 def _waits_for_us(said: str, name: str) -> bool:
