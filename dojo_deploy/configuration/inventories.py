@@ -63,7 +63,7 @@ def _with_base(node: Node, file: Path) -> Node:
     if "extends" not in node.entries:
         return node
     named = node.at("extends")
-    if not isinstance(named.value, str) or not named.value:
+    if not isinstance(named.value, str) or not named.value or not named.value.isprintable():
         raise problem(named, ("extends",), "wants the name of a file beside this one, like common.yml")
     try:
         base = read(file.parent / named.value)

@@ -114,6 +114,10 @@ def test_extends_names_the_file_that_is_wrong(write: Write) -> None:
         with pytest.raises(ConfigError) as caught:
             load_inventory(path)
         assert said in str(caught.value)
+    for name in ('""', '"\\0"', '"a\\nb"', "[common.yml]"):
+        path.write_text(f"extends: {name}\nhosts: {{web: [web9]}}\n")
+        with pytest.raises(ConfigError, match=r"production\.yml:1: extends: wants the name of a file beside this one"):
+            load_inventory(path)
     path.write_text("\nextends: production.yml\n")
     with pytest.raises(ConfigError, match=r"production\.yml:2: extends: is one level deep"):
         load_inventory(path)

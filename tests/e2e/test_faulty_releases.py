@@ -37,6 +37,7 @@ def test_a_faulty_release_is_found_out_and_the_old_one_goes_on_serving(site: Fle
     serves(site, before)
 
 
+@pytest.mark.soak
 def test_a_first_deployment_that_fails_ends_stopped_and_out_of_the_balancer(site: Fleet) -> None:
     path = site.inventory.with_name("first.yml")
     path.write_text("sandbox: {hosts: 3, app: first}\n")
