@@ -13,13 +13,16 @@ from xml.etree import ElementTree
 import pytest
 
 from dojo_deploy.errors import ConfigError
-from dojo_deploy.events import Event, GateFailed, RunFinished, RunStarted, StepFinished
+from dojo_deploy.events import Event, GateFailed, RunFinished, RunStarted, StepFinished, UsersServed
 from dojo_deploy.reporters import for_ci
 from dojo_deploy.reporters.annotations import Annotations
 from dojo_deploy.reporters.junit import junit
 from dojo_deploy.reporters.markdown import markdown
+from dojo_deploy.reporters.plain import Plain
 from dojo_deploy.reporters.written import Junit, Summary
 from dojo_deploy.secrets import Redactor
+from dojo_deploy.tasks.outputs import Outputs
+from dojo_deploy.tasks.runs import _leaving
 
 from .junit_schema import problems
 from .recordings import STORIES
@@ -155,3 +158,21 @@ def test_a_file_that_cannot_be_written_is_told_before_the_run_and_an_old_one_is_
     assert not old.exists()
     reporter.close()
     assert problems(old.read_text()) == []
+
+
+def test_a_command_that_ends_once_users_are_served_leaves_its_files_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    file, page = tmp_path / "j.xml", tmp_path / "s.md"
+    outputs = Outputs(junit=str(file), summary=str(page))
+    leave = _leaving(Plain(io.StringIO()), outputs, lambda: print(file.exists(), page.exists()), json=False)
+    for event in (*story("good")[:-1], UsersServed(release="v1", seconds=0.5, left=("end workers",))):
+        outputs(event)
+        leave(event)
+    assert capsys.readouterr().out.endswith("True True\n")
+    outputs(story("good")[-1])
+    outputs.close()
+    assert problems(file.read_text()) == []
+    assert 'name="verdict" value="served"' in file.read_text() and "still to come: end workers" in page.read_text()
