@@ -44,9 +44,9 @@ def _head(started: RunStarted | None, finished: RunFinished | None) -> str:
     ref = started.refs.get(started.release, "")
     what = f"{started.strategy} {f'{ref} ({started.release})' if ref else started.release}".rstrip()
     took = f" in {seconds(finished.seconds)}" if finished else ""
-    about = f"{'resumed by' if started.resumed else 'by'} {started.by} · " if started.by else ""
+    about = f"by {started.by} · " if started.by else ""
     head = f"### {mark} {_plain(end)}: {_plain(what)} on {_plain(started.scope)}"
-    return f"{head}\n\n{_plain(about)}run `{started.run}`{took}"
+    return f"{head}\n\n{_plain(about)}run `{started.run}`{' resumed, and ended' if started.resumed else ''}{took}"
 
 
 def _why(finished: RunFinished) -> Iterator[str]:

@@ -109,6 +109,13 @@ def test_the_summary_says_the_verdict_first_then_why_and_what_to_type() -> None:
     assert "slack: no answer within 5 s" in page
 
 
+def test_a_run_that_was_resumed_names_who_began_it() -> None:
+    started, *rest = story("good")
+    assert isinstance(started, RunStarted)
+    page = markdown([replace(started, resumed=True), *rest])
+    assert "by ana@laptop · run `20261123-144812-7f3a` resumed, and ended in " in page
+
+
 def test_a_good_run_has_no_trouble_to_tell() -> None:
     page = markdown(story("good"))
     assert page.startswith("### ✅ done") and "Exit code" not in page and "<details>" not in page
