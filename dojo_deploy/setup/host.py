@@ -8,6 +8,11 @@ from dojo_deploy.command import quote
 from dojo_deploy.inventory import Host, Inventory
 from dojo_deploy.readings import Preparation
 
+LOGIN = """\
+umask 077; /usr/bin/mkdir -p {folder}
+[ ! -s {file} ] || [ -z "$(/usr/bin/tail -c 1 {file})" ] || echo >>{file}
+echo {line} >>{file}"""
+
 
 def preparations(
     site: Inventory, host: Host, programs: Mapping[str, str], public: Sequence[str]
@@ -21,16 +26,14 @@ def preparations(
         (f"/usr/sbin/useradd --create-home --shell /bin/bash --password '*' {user}",),
     )
     for line in public:
-        folder = f"~{user}/.ssh"
+        file = f"~{user}/.ssh/authorized_keys"
+        there = f"/usr/bin/grep -qF {quote(' '.join(line.split()[:2]))} {file}"
+        # As the user: what root appends to in somebody's home might be a link to anything.
+        act = LOGIN.format(file=file, folder=f"~{user}/.ssh", line=quote(line))
         yield Preparation(
             f"{user} logs in with {line.split()[-1]}",
-            f"/usr/bin/grep -qF {quote(' '.join(line.split()[:2]))} {folder}/authorized_keys",
-            (
-                f"/usr/bin/mkdir -p -m 700 {folder}",
-                f"echo {quote(line)} >>{folder}/authorized_keys",
-                f"/usr/bin/chmod 600 {folder}/authorized_keys",
-                f"/usr/bin/chown {user}: {folder} {folder}/authorized_keys",
-            ),
+            there,
+            (f"/usr/sbin/runuser -u {user} -- /bin/sh -ec {quote(act)}",),
         )
     if host in site.group(site.web) or host.name == getattr(site.store, "host", ""):
         yield _folder(host.root, user)

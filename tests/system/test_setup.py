@@ -121,6 +121,20 @@ def test_the_deploy_user_may_do_that_and_no_more(bare: Bare) -> None:
         assert lb1.run(f"{line} >/dev/null 2>&1 || echo refused", user=USER).strip() == "refused", line
 
 
+def test_a_key_is_added_on_a_line_of_its_own_and_by_no_link(bare: Bare) -> None:
+    bare.states()
+    web1, file = bare.machines["web1"], f"/home/{USER}/.ssh/authorized_keys"
+    ours = web1.run(f"cat {file}")
+    web1.run(f"printf 'ssh-ed25519 AAAA theirs' >{file}", user=USER)
+    assert bare.states("--limit", "web1")["web1"].count("done") == 1
+    assert web1.run(f"cat {file}") == f"ssh-ed25519 AAAA theirs\n{ours}"
+    assert web1.run(f"stat -c '%U %a' {file}").split() == [USER, "600"]
+    web1.run(f"rm {file}; ln -s /etc/motd-of-root {file}", user=USER)
+    assert "failed" in bare.states("--limit", "web1")["web1"]
+    web1.run(f"test ! -e /etc/motd-of-root; rm {file}")
+    assert bare.states("--limit", "web1")["web1"].count("done") == 1
+
+
 def test_an_administrator_who_is_asked_for_a_password_changes_nothing(bare: Bare) -> None:
     before = bare.machines["asks"].run(STATE)
     refused = bare.dojo("setup", "--user", "ops", "--limit", "asks")
