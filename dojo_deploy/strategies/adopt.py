@@ -37,7 +37,7 @@ class Adopt:
     on_interrupt: str = "halt"
 
     def plan(self, site: Inventory, release: Release, seen: Observed) -> Plan:
-        """`release`, what runs of ours, must be none. Raises RefusedError for a host that has one, or for a gap."""
+        """`release`, what runs of ours, must be none yet. Raises RefusedError for a host that has one, or for a gap."""
         lacking = [host.name for host in site.group(site.web) if host.name not in self.checkouts]
         if lacking or not self.commit:
             unseen = ", ".join(lacking) or "any host"
@@ -45,7 +45,7 @@ class Adopt:
         made = Release(f"{LEGACY}{self.commit[:12]}", commit=self.commit)
         hosts = site.select("", slot=seen.live)
         has = [host.name for host in hosts if seen.current(host.name)]
-        if has or release.id:
+        if has or release.id not in ("", made.id):  # the same one, when a run is gone on with
             raise RefusedError(f"{', '.join(has)} has a release already: {release.id}", hint="invoke status")
         places = tuple(Placement(host, seen.live, made.id, site.app) for host in hosts)
         rollout = Rollout(
