@@ -104,6 +104,11 @@ class _Link(Link):
 
     def __init__(self, connection: fabric.Connection, host: Host) -> None:
         super().__init__(connection.transport, host, BROKEN)
+        self._client = connection.client
+
+    def close(self) -> None:
+        super().close()
+        self._client.close()  # its socket to the agent, too
 
     def tunnel(self, address: str, port: int, *, within: float) -> Through:
         name = self._host.name
