@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dojo_deploy.events import CensusTaken, Event, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
 from dojo_deploy.reporters.cases import Case, cases, last
 from dojo_deploy.reporters.crowds import COLUMNS, HEADS, crowds
-from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line
+from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line, page_line
 from dojo_deploy.reporters.text import counted, inert, inert_lines, named, seconds, standing_by
 
 MOST_TROUBLES = 20
@@ -85,6 +85,8 @@ def _figures(finished: RunFinished | None, load: LoadMeasured | None) -> Iterato
     if finished and finished.stage_seconds:
         times = " · ".join(f"{name} {seconds(took)}" for name, took in finished.stage_seconds.items())
         yield from ("", _plain(f"Time: {times}"))
+        if told := page_line(finished):
+            yield from ("", f"Maintenance page: {told}")
 
 
 def _said(events: Sequence[Event]) -> Iterator[str]:

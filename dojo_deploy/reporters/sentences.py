@@ -58,6 +58,15 @@ def load_line(load: LoadMeasured) -> str:
     return f"{load.failures:,} failed of {load.requests:,}{times}{skipped}{only}"
 
 
+def page_line(finished: RunFinished) -> str:
+    """For how long users saw the maintenance page of a run that took it down again; empty where none was seen."""
+    names = list(finished.stage_seconds)
+    if finished.exit_code or not {"close", "open"} <= set(names):
+        return ""
+    shown = names[names.index("close") : names.index("open") + 1]
+    return f"users saw it for {seconds(sum(finished.stage_seconds[name] for name in shown))} at most"
+
+
 def answers_line(load: LoadMeasured) -> str:
     """`v1 0.0–14.2 s (9,120), v2 9.8–31.0 s (9,094)`."""
     return ", ".join(
@@ -130,6 +139,7 @@ def _census_taken(event: CensusTaken) -> list[str]:
 
 def _run_finished(event: RunFinished) -> list[str]:
     times = [f"time: {stage} {seconds(took)}" for stage, took in event.stage_seconds.items()]
+    times += [f"page: {told}"] if (told := page_line(event)) else []
     reason = [f"reason: {line}" for line in _lines(event.reason)]
     hints = NEXT.get(event.verdict, ()) if event.exit_code else ()
     end = f"run {event.run} ends: {event.verdict}, exit {event.exit_code}, {seconds(event.seconds)}"

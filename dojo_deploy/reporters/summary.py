@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished
 from dojo_deploy.reporters.census import census_table
-from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line
+from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line, page_line
 from dojo_deploy.reporters.styled import line
 from dojo_deploy.reporters.text import counted, inert, inert_lines, seconds
 
@@ -37,6 +37,8 @@ def measured(
     table = Table.grid(padding=(0, 2, 0, 0))
     if finished and finished.stage_seconds:
         table.add_row(Text("time", "dim"), _times(finished))
+        if told := page_line(finished):
+            table.add_row(Text("page", "dim"), Text(told))
     if load:
         table.add_row(Text("requests", "dim"), _load(load))
     if table.row_count:

@@ -100,6 +100,7 @@ def test_users_are_turned_away_during_the_window_and_only_then(closing: Fleet, p
         work=[
             {"name": "closed", "on": "once", "run": f'SITE={closing.site.url}/ node -e "{asked}" > "$SHARED_DIR/seen"'},
             {"name": "upgrade", "on": "once", "run": psql("INSERT INTO visits DEFAULT VALUES")},
+            {"name": "elsewhere", "on": "lb", "run": 'echo "$HOST $RELEASE" > ~/worked'},
         ],
         verify=[
             {"name": "there", "on": "once", "run": f'[ "$({psql("SELECT count(*) FROM visits")})" = 1 ]'},
@@ -120,6 +121,7 @@ def test_users_are_turned_away_during_the_window_and_only_then(closing: Fleet, p
     assert {(one.retry_after, one.body) for one in visitors.turned_away} == {("90", BODY.encode())}
     assert set(load.errors) == {"status 503"} and 0 < load.failures < load.requests, load
     assert set(told(site.site, 'cat "$(echo ~)/srv/tcgdojo-sandbox/shared/seen"', ["web1"]).values()) == {"503 90"}
+    assert told(site.site, "cat ~/worked", ["lb1"]) == {"lb1": f"lb1 {release}"}, "a host without a release of its own"
     assert page.course == ["scheduled", "in_progress", "verifying", "completed"] and page.one["title"] == "Upgrade"
     assert sql(site, "SELECT count(*) FROM visits") == "1"
     (newest, *_) = backups.listed(site.inventory).backups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -14,10 +15,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dojo_deploy import app
 from dojo_deploy.app import backups, restores
 from dojo_deploy.databases.postgres import Postgres
 from dojo_deploy.sandbox import toolchain
+from tests.e2e.colours import OTHER, Colours
 from tests.e2e.fleet import Fleet
+from tests.e2e.looking import watch
 
 HASTE = {"gate.every": "100ms", "gate.in_a_row": "2", "gate.grace": "3s", "gate.within": "20s"}
 
@@ -125,3 +129,34 @@ def test_users_see_a_page_for_seconds_and_every_committed_row_is_somewhere(site:
     assert set(range(1, 1001)) <= live
     assert site.census().verdict == "consistent"
     assert psql(site, f"DROP DATABASE {old}", name="postgres").returncode == 0
+
+
+@pytest.mark.soak
+def test_a_standby_stands_by_a_restored_database_and_can_serve_it(pair: Colours) -> None:
+    pair.alone("v1")
+    live, first = pair.record.live, pair.release("v1")
+    there = pair.bring("v2")
+    assert there.result.verdict == "done", there.output
+    second = there.result.release
+    backups.back_up(pair.inventory)
+    assert backups.drill(pair.inventory).wrong == ()
+    name = pair.site.database.name  # type: ignore[union-attr]
+
+    watched = watch(
+        pair,
+        lambda wishes: restores.restore(
+            pair.inventory, restores.Wanted(), confirm=name, overrides=HASTE, wishes=wishes
+        ),
+    )
+
+    assert (watched.result.verdict, watched.result.exit_code) == ("done", 0), watched.output
+    assert re.search(r"page: users saw it for \d", watched.output), watched.output[-3000:]
+    pair.stand(OTHER[live], second, standby=first)
+    assert pair.back().result.verdict in ("done", "served")
+    pair.at_rest()
+    pair.stand(live, first, standby=second)
+    retired = app.retire(pair.inventory, now=True)
+    assert retired.verdict == "done", retired.reason
+    assert pair.census().verdict == "consistent"
+    for kept in backups.prune(pair.inventory).kept:
+        assert psql(pair, f"DROP DATABASE {kept.name}", name="postgres").returncode == 0
