@@ -66,7 +66,7 @@ def test_no_secret_comes_to_rest_in_pm2_or_in_a_process_environment_block(deploy
         assert mode(deployed.home / name) & 0o077 == 0 or mode(deployed.home) == 0o700
 
 
-@pytest.mark.parametrize("left", ["", "17\0x", "1"], ids=["empty", "torn", "another program's"])
+@pytest.mark.parametrize("left", ["17\0x", "1"], ids=["torn", "another program's"])
 def test_a_pid_file_that_names_no_daemon_of_ours_stops_nothing(deployed: Machine, left: str) -> None:
     deployed.kill_daemon()
     (deployed.home / "pm2.pid").write_text(left)
