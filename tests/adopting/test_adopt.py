@@ -90,6 +90,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(bed: Bed) -> None:
     assert not (bed.folder / "web1/srv").exists()
 
 
+@pytest.mark.soak
 def test_an_adoption_that_fails_gives_back_what_ran(bed: Bed) -> None:
     def crashing(document: dict[str, Any]) -> None:
         document["app"]["processes"]["web"]["args"] = ["--crash"]
