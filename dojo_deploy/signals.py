@@ -29,8 +29,10 @@ def stops(cancelled: threading.Event, *, say: Callable[[str], None], restore: Ca
         # Not by `cancelled`: a run that undoes itself after the first signal has taken it back.
         heard.append(number)
         if len(heard) > 1:
-            restore()
-            os._exit(INTERRUPTED)
+            try:
+                restore()
+            finally:
+                os._exit(INTERRUPTED)
         cancelled.set()
         # Not from here: the thread that was interrupted may hold the very locks that telling takes.
         text = f"{signal.Signals(number).name}: stopping at the next step; once more to stop at once"

@@ -31,7 +31,7 @@ class Annotations:
     def close(self) -> None:
         """Once; the run as a whole first, for it says the most."""
         events, self._events = self._events, []
-        wrong = [case for case in cases(events) if case.is_wrong]
+        wrong = [case for case in cases(events) if case.is_wrong] if events else []
         for case in [*wrong[-1:], *wrong[:-1]][:MOST]:
             place = PLACE.match(case.text)
             about = {"file": self.file, "title": f"{case.stage} · {case.name}"} | (place.groupdict() if place else {})

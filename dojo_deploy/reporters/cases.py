@@ -48,7 +48,7 @@ def cases(events: Sequence[Event]) -> tuple[Case, ...]:
     missing = {key: case for event in events if isinstance(event, PlanMade) for key, case in _planned(event.plan)}
     late = (case for key, case in missing.items() if key not in ended)
     finished, started = last(events, RunFinished), last(events, RunStarted)
-    return (*ended.values(), *late, *([_whole(finished, started)] if finished else []))
+    return (*ended.values(), *late, _whole(finished, started))
 
 
 def last(events: Iterable[Event], kind: type[Some]) -> Some | None:
@@ -91,10 +91,12 @@ def _planned(plan: Any) -> Iterator[tuple[tuple[str, bool], Case]]:
                     yield (key, True), late
 
 
-def _whole(finished: RunFinished, started: RunStarted | None) -> Case:
+def _whole(finished: RunFinished | None, started: RunStarted | None) -> Case:
+    name = f"{started.strategy} as a whole" if started else "as a whole"
+    if finished is None:
+        return Case("run", inert(name), 0.0, UNKNOWN, *_cause("no end was told: it may be going on", "", UNKNOWN))
     state = FAILED if finished.exit_code else PASSED
     how = f"{finished.verdict}, exit {finished.exit_code}{_first(finished.reason)}"
-    name = f"{started.strategy} as a whole" if started else "as a whole"
     return Case("run", inert(name), finished.seconds, state, *_cause(how, finished.reason, state))
 
 

@@ -20,4 +20,4 @@ class Wishes:
     probe_at_least: int = 0
     subscribers: tuple[Subscriber, ...] = ()
     redact: Redactor = field(default_factory=Redactor)
-    restore: Callable[[], None] = lambda: None  # of the terminal, before a second signal ends the process
+    restore: Callable[[], None] = lambda: None  # terminal and files, before a second signal ends the process

@@ -66,6 +66,11 @@ class Outputs:
             except DojoError as exc:
                 print(exc, file=sys.stderr)
 
+    def cut(self) -> None:
+        """Of a command that a second signal ends at once: nothing comes after it."""
+        self.end("interrupted", 130, "ended at once by a second signal")
+        self.close()
+
     def __enter__(self) -> Outputs:
         return self
 
@@ -78,3 +83,5 @@ class Outputs:
                 self.end(VERDICTS.get(exc.exit_code, "failed"), exc.exit_code, str(exc))
             elif isinstance(exc, KeyboardInterrupt):
                 self.end("interrupted", 130, "no run was on")
+            elif exc is not None:
+                self.end("failed", 1, type(exc).__name__)

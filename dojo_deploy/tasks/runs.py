@@ -84,8 +84,15 @@ def _told(
     reporter = choose(sys.stdout, json=json, verbose=verbose, redact=session.redact)
     rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
     leaving = (_leaving(reporter, outputs, let_go, json=json),) if let_go else ()
+
+    def restore() -> None:
+        try:
+            reporter.close()
+        finally:
+            outputs.cut()
+
     try:
-        return run(session, Wishes(subscribers=(reporter, outputs, *leaving), probe_rate=rate, restore=reporter.close))
+        return run(session, Wishes(subscribers=(reporter, outputs, *leaving), probe_rate=rate, restore=restore))
     finally:
         reporter.close()
 

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from xml.etree import ElementTree
 
 import pytest
@@ -20,9 +22,12 @@ from dojo_deploy.reporters.junit import junit
 from dojo_deploy.reporters.markdown import markdown
 from dojo_deploy.reporters.plain import Plain
 from dojo_deploy.reporters.written import Junit, Summary
+from dojo_deploy.runs.conduct import Result
+from dojo_deploy.runs.wishes import Wishes
 from dojo_deploy.secrets import Redactor
+from dojo_deploy.session import OpenSession
 from dojo_deploy.tasks.outputs import Outputs
-from dojo_deploy.tasks.runs import _leaving
+from dojo_deploy.tasks.runs import _leaving, _told
 
 from .junit_schema import problems
 from .recordings import STORIES
@@ -183,3 +188,39 @@ def test_a_command_that_ends_once_users_are_served_leaves_its_files_before(
     outputs.close()
     assert problems(file.read_text()) == []
     assert 'name="verdict" value="served"' in file.read_text() and "still to come: end workers" in page.read_text()
+
+
+def test_a_command_that_broke_is_no_success(tmp_path: Path) -> None:
+    file = tmp_path / "j.xml"
+    with pytest.raises(RuntimeError), Outputs(junit=str(file)) as outputs:
+        outputs(story("good")[0])
+        outputs(StepFinished(step="s/web1/switch", host="web1", name="switch", outcome="done"))
+        raise RuntimeError("broken, with a value of somebody's")
+    suite = ElementTree.parse(file).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    failed = suite.find(".//failure")
+    assert failed is not None and failed.get("message") == "failed, exit 1: RuntimeError"
+
+
+def test_a_run_whose_end_nobody_told_is_an_error() -> None:
+    done = StepFinished(step="s/web1/switch", host="web1", name="switch", outcome="done")
+    suite = ElementTree.fromstring(junit([done]))[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "1")
+    error = suite.find(".//error")
+    assert error is not None and error.get("message") == "no end was told: it may be going on"
+
+
+def test_what_a_second_signal_ends_leaves_its_files_before(tmp_path: Path) -> None:
+    file = tmp_path / "j.xml"
+    outputs = Outputs(junit=str(file))
+    outputs(StepFinished(step="s/web1/switch", host="web1", name="switch", outcome="done"))
+
+    def run(_session: object, wishes: Wishes) -> Result:
+        wishes.restore()  # and then the process ends: nothing else closes
+        assert "exit 130" in file.read_text()
+        return Result(run="", verdict="interrupted")
+
+    session = SimpleNamespace(inventory=SimpleNamespace(probe=0.0), redact=str)
+    _told(run, cast("OpenSession", session), outputs, load=None, json=False, verbose=False, let_go=None)
+    suite = ElementTree.parse(file).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
