@@ -176,6 +176,7 @@ class RunFinished(Event):
     seconds: float
     reason: str = ""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    inventory: str = ""  # as -i takes it; empty for the one that is found without
 
 
 KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dojo_deploy.command import quote
 from dojo_deploy.inventory import Host, Inventory
+from dojo_deploy.naming import name_of
 
 ADMIN = "ADMIN"  # stands for the account of whoever may use sudo there
 
@@ -34,6 +33,5 @@ def setup(site: Inventory, host: Host) -> str:
 
 def invoke(site: Inventory, *words: str) -> str:
     """A task of ours on the same inventory."""
-    path = Path(site.path)
-    name = path.stem if path.parent.name == "inventories" else site.path
+    name = name_of(site.path)
     return " ".join(["invoke", words[0], *(["-i", quote(name)] if name else []), *map(quote, words[1:])])

@@ -29,6 +29,7 @@ VALUES = {
     "notices",
     "tuning",
     "paste",
+    "naming",
     "rights",
 }
 FAMILIES = {"transports", "processes", "balancers", "probes", "stores", "databases", "notifiers"}
@@ -55,7 +56,7 @@ ALLOWED = {
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},
     "setup": VALUES | {"interfaces", "setup"},
     "checks": VALUES | {"plan", "interfaces", "engine", "checks"},
-    "reporters": {"events", "secrets", "errors", "reporters"},
+    "reporters": {"events", "secrets", "errors", "command", "reporters"},
     "prober": {"events", "errors", "clock", "prober"},
     # Suites for others: above all that they hold to something, and below nothing.
     "testing": VALUES | {"plan", "interfaces", "config", "transports", "balancers", "processes", "testing"},

@@ -10,12 +10,13 @@ from dojo_deploy.app.sites import Site, read
 from dojo_deploy.config import find_inventory, strategy_folders, unbind
 from dojo_deploy.configuration.described import Description, describe
 from dojo_deploy.configuration.document import read as read_file
-from dojo_deploy.configuration.finding import find_file, stems
+from dojo_deploy.configuration.finding import stems
 from dojo_deploy.configuration.problems import located, quoted, suggestion
 from dojo_deploy.configuration.resolve import is_outside, kinds_of, resolve
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Balancer, Database, Notifier, Probe, StoreKind
 from dojo_deploy.inventory import App, Host, Inventory
+from dojo_deploy.naming import find_file
 from dojo_deploy.release import Layout
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from dojo_deploy.app.plans import about, choose
 from dojo_deploy.app.sites import Site, read
+from dojo_deploy.command import quote
 from dojo_deploy.errors import DojoError, RefusedError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import BLUE, GREEN, Inventory
+from dojo_deploy.naming import name_of
 from dojo_deploy.plan import Plan
 from dojo_deploy.release import HostSeen, Known, Observed, Release
 from dojo_deploy.runbooks.page import Procedure, page
@@ -36,14 +37,15 @@ def render(inventory: Site = None) -> str:
     `NEW`, `SERVING` and `LAST-GOOD` stand for releases. Raises ConfigError.
     """
     site = read(inventory)
-    name = Path(site.path).stem if site.path else site.scope
-    return page(site.scope, _head(site, name), (_planned(site, one) for one in procedures(name)))
+    name = name_of(site.path) or site.scope
+    return page(site.scope, _head(site, name), (_planned(site, one) for one in procedures(quote(name))))
 
 
 def _head(site: Inventory, name: str) -> tuple[str, ...]:
+    on = f"-i {quote(name)}"
     hosts = ", ".join(host.name for host in site.group(site.web))
     return (
-        f"Written by `dojo runbook.render -i {name}` from inventory and strategies; write it anew when they change.",
+        f"Written by `dojo runbook.render {on}` from inventory and strategies; write it anew when they change.",
         "It is what the commands do, for whoever has to understand, decide, or go on without them.",
         "",
         f"Hosts: {hosts}. Application: {site.app.name} ({site.app.environment}).",
@@ -51,8 +53,8 @@ def _head(site: Inventory, name: str) -> tuple[str, ...]:
         "First of all, whatever happened:",
         "",
         "```console",
-        f"$ dojo status -i {name}   # which release answers on each host and through the balancer; which run is open",
-        f"$ dojo history -i {name}  # who did what, and how it ended",
+        f"$ dojo status {on}   # which release answers on each host and through the balancer; which run is open",
+        f"$ dojo history {on}  # who did what, and how it ended",
         "```",
     )
 

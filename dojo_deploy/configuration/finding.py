@@ -9,10 +9,9 @@ from pathlib import Path
 
 from dojo_deploy.configuration.problems import quoted, suggestion
 from dojo_deploy.errors import ConfigError
+from dojo_deploy.naming import INVENTORIES, SUFFIXES, find_file, name_of
 
-INVENTORIES = Path("inventories")
 DEFAULT = INVENTORIES / "default"  # holds the name of the one that is meant where none is named
-SUFFIXES = (".yml", ".yaml", ".json")
 
 
 def find_inventory(name: str | None = None) -> Path:
@@ -53,18 +52,17 @@ def inventories() -> list[str]:
     return sorted({path.stem for path, text in texts.items() if path.name not in bases or has_hosts.search(text)})
 
 
+def name_to_type(path: str | Path) -> str:
+    """The name of that file, or nothing where it is the one that is found without, in any shell."""
+    try:
+        is_found = not os.environ.get("DOJO_INVENTORY") and find_inventory().resolve() == Path(path).resolve()
+    except ConfigError:
+        is_found = False
+    return "" if is_found else name_of(path)
+
+
 def _default() -> str:
     return DEFAULT.read_text("utf-8", "replace").strip() if DEFAULT.is_file() else ""
-
-
-def find_file(name: str, folders: Sequence[Path]) -> Path | None:
-    """`name` as a path when it looks like one, else the file of that stem in the first folder that has it."""
-    if "\0" in name or len(name) > 1000:
-        return None
-    if "/" in name or name.endswith(SUFFIXES):
-        return Path(name) if Path(name).is_file() else None
-    candidates = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def stems(folders: Sequence[Path]) -> list[str]:

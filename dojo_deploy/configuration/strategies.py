@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from dojo_deploy.configuration.bind import bind
 from dojo_deploy.configuration.document import parse_value, read
-from dojo_deploy.configuration.finding import find_file, stems
+from dojo_deploy.configuration.finding import stems
 from dojo_deploy.configuration.problems import located, problem, quoted, suggestion
 from dojo_deploy.configuration.resolve import is_outside, kinds_of, name_of, resolve
 from dojo_deploy.configuration.tree import Node
@@ -17,6 +17,7 @@ from dojo_deploy.configuration.unbind import unbind
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.interfaces import Strategy
 from dojo_deploy.inventory import Inventory
+from dojo_deploy.naming import find_file
 
 
 def load_strategy(name: str, inventory: Inventory, *, overrides: Mapping[str, str] | None = None) -> Strategy:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dojo_deploy.events import CensusTaken, Event, LoadMeasured, PlanMade, RunFinished, RunStarted, Warned
 from dojo_deploy.reporters.cases import Case, cases, last
 from dojo_deploy.reporters.crowds import COLUMNS, HEADS, crowds
-from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line, page_line
-from dojo_deploy.reporters.text import counted, inert, inert_lines, named, seconds, standing_by
+from dojo_deploy.reporters.sentences import answers_line, hints, load_line, page_line
+from dojo_deploy.reporters.text import counted, inert, inert_lines, named, seconds, standing_by, typed
 
 MOST_TROUBLES = 20
 MARKS = {0: "✅", 20: "↩️", 130: "⏸️"}
@@ -27,10 +27,12 @@ def _lines(events: Sequence[Event]) -> Iterator[str]:
     if finished:
         yield from _why(finished)
     wrong = [case for case in cases(events)[:-1] if case.is_wrong] if finished else []
+    name = finished.inventory if finished else ""
     for case in wrong[:MOST_TROUBLES]:
         yield from _trouble(case)
     if len(wrong) > MOST_TROUBLES:
-        yield from ("", f"… and {counted(len(wrong) - MOST_TROUBLES, 'other trouble')}: `dojo report` shows them.")
+        more = counted(len(wrong) - MOST_TROUBLES, "other trouble")
+        yield from ("", f"… and {more}: `{typed('report', name)}` shows them.")
     yield from _fleet(last(events, CensusTaken))
     yield from _figures(finished, last(events, LoadMeasured))
     yield from _said(events)
@@ -54,9 +56,8 @@ def _why(finished: RunFinished) -> Iterator[str]:
         yield from ("", f"Exit code **{finished.exit_code}**.")
     if finished.reason.strip():
         yield from ("", *_fenced(finished.reason))
-    hints = NEXT.get(finished.verdict, ()) if finished.exit_code else ()
-    if hints:
-        yield from ("", "What to type next:", "", *(f"- `dojo {name}`: {MEANS[name]}" for name in hints))
+    if lines := hints(finished):
+        yield from ("", "What to type next:", "", *(f"- `{line}`: {means}" for line, means in lines))
 
 
 def _trouble(case: Case) -> Iterator[str]:

@@ -24,7 +24,7 @@ from dojo_deploy.events import (
     UsersServed,
     Warned,
 )
-from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds, standing_by
+from dojo_deploy.reporters.text import counted, inert, milliseconds, named, seconds, standing_by, typed
 
 NEXT = {
     "tolerated": ("status",),
@@ -65,6 +65,12 @@ def page_line(finished: RunFinished) -> str:
         return ""
     shown = names[names.index("close") : names.index("open") + 1]
     return f"users saw it for {seconds(sum(finished.stage_seconds[name] for name in shown))} at most"
+
+
+def hints(finished: RunFinished) -> tuple[tuple[str, str], ...]:
+    """What to type next, and what it is for; nothing after a success."""
+    names = NEXT.get(finished.verdict, ()) if finished.exit_code else ()
+    return tuple((typed(name, finished.inventory), MEANS[name]) for name in names)
 
 
 def answers_line(load: LoadMeasured) -> str:
@@ -141,9 +147,8 @@ def _run_finished(event: RunFinished) -> list[str]:
     times = [f"time: {stage} {seconds(took)}" for stage, took in event.stage_seconds.items()]
     times += [f"page: {told}"] if (told := page_line(event)) else []
     reason = [f"reason: {line}" for line in _lines(event.reason)]
-    hints = NEXT.get(event.verdict, ()) if event.exit_code else ()
     end = f"run {event.run} ends: {event.verdict}, exit {event.exit_code}, {seconds(event.seconds)}"
-    return [*times, *reason, end, *(f"next: invoke {name}: {MEANS[name]}" for name in hints)]
+    return [*times, *reason, end, *(f"next: {line}: {means}" for line, means in hints(event))]
 
 
 def _lines(text: str) -> list[str]:

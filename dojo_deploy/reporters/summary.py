@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished
 from dojo_deploy.reporters.census import census_table
-from dojo_deploy.reporters.sentences import MEANS, NEXT, answers_line, load_line, page_line
+from dojo_deploy.reporters.sentences import answers_line, hints, load_line, page_line
 from dojo_deploy.reporters.styled import line
 from dojo_deploy.reporters.text import counted, inert, inert_lines, seconds
 
@@ -20,9 +20,8 @@ NARROW = 60
 def closing(finished: RunFinished, census: CensusTaken | None, load: LoadMeasured | None) -> RenderableType:
     """The closing report."""
     parts = [measured(census, load, finished), _verdict(finished)]
-    hints = NEXT.get(finished.verdict, ()) if finished.exit_code else ()
-    if hints:
-        parts.append(_hints(hints))
+    if lines := hints(finished):
+        parts.append(_hints(lines))
     return Padding(Group(*parts), (0, 0, 1, 0))
 
 
@@ -87,10 +86,9 @@ def _verdict(finished: RunFinished) -> Text:
     return text
 
 
-def _hints(names: tuple[str, ...]) -> Text:
+def _hints(lines: tuple[tuple[str, str], ...]) -> Text:
     text = Text("  next: ", "dim")
-    for number, name in enumerate(names):
-        text.append_text(
-            line("\n        " if number else "", (f"{f'invoke {name}':<16}", "bold"), (MEANS[name], "dim"))
-        )
+    wide = max(15, *(len(typed) for typed, _ in lines)) + 1
+    for number, (typed, means) in enumerate(lines):
+        text.append_text(line("\n        " if number else "", (inert(typed).ljust(wide), "bold"), (means, "dim")))
     return text

@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from dojo_deploy.command import quote
 from dojo_deploy.events import Event
 
 Redact = Callable[[str], str]
@@ -33,6 +34,12 @@ def redactor(redact: Redact) -> Callable[[Some], Some]:
         return type(event)(**{item.name: clean(getattr(event, item.name)) for item in fields(event)})
 
     return clean_event
+
+
+def typed(words: str, inventory: str = "") -> str:
+    """What a person types: `invoke deploy -i production --ref v2`; `inventory` as `RunFinished` names it."""
+    task, _, rest = words.partition(" ")
+    return " ".join(part for part in ("invoke", task, f"-i {quote(inventory)}" if inventory else "", rest) if part)
 
 
 def inert(text: str) -> str:

@@ -6,11 +6,11 @@ from dojo_deploy.runbooks.page import Procedure
 
 
 def procedures(name: str) -> tuple[Procedure, ...]:
-    """Of the inventory `name`, without their plans."""
+    """Of the inventory `name`, as a shell takes it, without their plans."""
     on = f"-i {name}"
-    status = "the last lines count which release answers where; `dojo status` counts again"
+    status = f"the last lines count which release answers where; `dojo status {on}` counts again"
     itself = "it undoes itself when a gate fails"
-    stopped = "`dojo resume` goes on with one that was stopped, `dojo abort` undoes it"
+    stopped = f"`dojo resume {on}` goes on with one that was stopped, `dojo abort {on}` undoes it"
     return (
         Procedure(
             "Rolling deployment",
@@ -88,7 +88,7 @@ def procedures(name: str) -> tuple[Procedure, ...]:
                 (f"dojo backup.status {on}", "ends 30 if there is nothing to rely on"),
             ),
             f"`dojo backup.verify {on}` reads every byte again",
-            "nothing is changed but the store; `dojo backup.prune` removes what is too old",
+            f"nothing is changed but the store; `dojo backup.prune {on}` removes what is too old",
         ),
         Procedure(
             "Restore",

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from dojo_deploy.configuration.finding import name_to_type
 from dojo_deploy.engine import ledger, leftovers, lock
 from dojo_deploy.engine.census import take_census
 from dojo_deploy.engine.closing import close_hosts
@@ -183,6 +184,7 @@ def _finish(
             seconds=seconds,
             reason=outcome.reason,
             stage_seconds=outcome.stage_seconds,
+            inventory=name_to_type(run.session.inventory.path),
         )
     )
     trail.sync()

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from dojo_deploy.configuration.finding import name_to_type
 from dojo_deploy.durable import make_folder
 from dojo_deploy.engine import journal
 from dojo_deploy.engine.retell import retell
@@ -38,7 +39,8 @@ def report_of(session: OpenSession, run: str) -> Report:
     found = _find(session, root, run)
     path = journal.path_of(root, site.scope, found)
     told = retell(session.store, found, path)
-    return Report(found, page(told.events, missing=told.missing), path.with_name(FILE))
+    html = page(told.events, missing=told.missing, inventory=name_to_type(site.path))
+    return Report(found, html, path.with_name(FILE))
 
 
 def write(report: Report, path: Path) -> None:

@@ -28,16 +28,18 @@ class Outputs:
 
         self._redact: Callable[[str], str] = str
         self._has_ended = False
+        self._inventory = ""
         self._reporters: tuple[Reporter, ...] = for_ci(
             junit=junit, summary=summary, redact=lambda text: self._redact(text)
         )
 
     def begin(self, session: OpenSession) -> None:
         """From here on it is known what must not be shown, and which file all is about."""
+        from dojo_deploy.configuration.finding import name_to_type
         from dojo_deploy.reporters.annotations import Annotations
 
         if self._reporters:
-            self._redact = session.redact
+            self._redact, self._inventory = session.redact, name_to_type(session.inventory.path)
         for reporter in self._reporters:
             if isinstance(reporter, Annotations):
                 reporter.file = str(session.inventory.path)
@@ -55,7 +57,17 @@ class Outputs:
         from dojo_deploy.events import RunFinished
 
         if not self._has_ended:
-            self(RunFinished(run="", at=utc(time.time()), verdict=verdict, exit_code=code, seconds=0.0, reason=reason))
+            self(
+                RunFinished(
+                    run="",
+                    at=utc(time.time()),
+                    verdict=verdict,
+                    exit_code=code,
+                    seconds=0.0,
+                    reason=reason,
+                    inventory=self._inventory,
+                )
+            )
 
     def close(self) -> None:
         from dojo_deploy.errors import DojoError

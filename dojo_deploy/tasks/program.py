@@ -1,4 +1,7 @@
-"""`dojo`: the same tasks as a program of its own, from any folder. What is typed wrong ends 2, with what was meant."""
+"""`dojo`: the same tasks as a program of its own, from the folder that holds inventories/, or with a path.
+
+What is typed wrong ends 2, with what was meant.
+"""
 
 from __future__ import annotations
 

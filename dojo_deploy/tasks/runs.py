@@ -77,13 +77,15 @@ def _told(
     verbose: bool,
     let_go: LetGo | None,
 ) -> Result:
+    from dojo_deploy.configuration.finding import name_to_type
     from dojo_deploy.reporters import choose
     from dojo_deploy.runs.wishes import Wishes
 
     site = session.inventory
     reporter = choose(sys.stdout, json=json, verbose=verbose, redact=session.redact)
     rate = site.probe if load is None else (site.probe or PROBE_RATE) * load
-    leaving = (_leaving(reporter, outputs, let_go, json=json),) if let_go else ()
+    name = name_to_type(site.path)
+    leaving = (_leaving(reporter, outputs, let_go, json=json, inventory=name),) if let_go else ()
 
     def restore() -> None:
         try:
@@ -97,9 +99,10 @@ def _told(
         reporter.close()
 
 
-def _leaving(reporter: Reporter, outputs: Outputs, let_go: LetGo, *, json: bool) -> Subscriber:
+def _leaving(reporter: Reporter, outputs: Outputs, let_go: LetGo, *, json: bool, inventory: str = "") -> Subscriber:
     """Ends the command when users are served: what is left goes on in this process, and says nothing more."""
     from dojo_deploy.events import UsersServed
+    from dojo_deploy.reporters.text import typed
 
     def leave(event: Event) -> None:
         if isinstance(event, UsersServed):
@@ -107,7 +110,8 @@ def _leaving(reporter: Reporter, outputs: Outputs, let_go: LetGo, *, json: bool)
             if json:
                 print(json_.dumps({"verdict": "served", "left": event.left, "exit_code": 0}))
             else:
-                print("this goes on by itself: `invoke status` tells whether it is on, `invoke history` how it ended")
+                status, history = (typed(task, inventory) for task in ("status", "history"))
+                print(f"this goes on by itself: `{status}` tells whether it is on, `{history}` how it ended")
             outputs.end("served", 0, f"still to come: {', '.join(event.left)}")
             outputs.close()
             let_go()

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dojo_deploy.config import find_inventory
+from dojo_deploy.configuration.finding import name_to_type
 from dojo_deploy.errors import ConfigError
+from dojo_deploy.naming import name_of
 
 
 @pytest.fixture
@@ -70,3 +72,20 @@ def test_what_others_extend_is_no_inventory_unless_it_has_hosts(folder: Path) ->
     (folder / "canary.yml").write_text("extends: production.yml\n")
     with pytest.raises(ConfigError, match=r"one of: canary, production\n.*echo canary > inventories/default"):
         find_inventory()
+
+
+def test_what_is_typed_for_an_inventory_finds_that_very_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "production.yml").touch()
+    assert name_to_type("inventories/production.yml") == ""
+    (folder / "sandbox.yml").touch()
+    assert name_to_type(folder / "production.yml") == "production"
+    assert name_to_type("inventories/sandbox.yml") == ""
+    monkeypatch.setenv("DOJO_INVENTORY", "sandbox")
+    assert name_to_type("inventories/sandbox.yml") == "sandbox"
+
+    elsewhere = folder.parent / "other" / "inventories" / "production.yml"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.touch()
+    assert [name_of(elsewhere), name_of(""), name_of("inventories/none.yml")] == [
+        str(elsewhere), "", "inventories/none.yml"
+    ]  # fmt: skip

@@ -36,7 +36,7 @@ def test_a_cancelled_github_job_is_resumed_by_one_that_never_saw_it(pipelines: P
     assert stopped.status == 130, stopped.said
     assert wrong(stopped.report("deploy.xml")) == ["rolling as a whole"]
     assert wrong(stopped.report("before.xml")) == []
-    assert "### ⏸️ interrupted: rolling v2" in stopped.said and "- `dojo resume`" in stopped.said
+    assert "### ⏸️ interrupted: rolling v2" in stopped.said and "- `invoke resume -i production`" in stopped.said
     assert (
         "::error file=inventories/production.yml,title=run · rolling as a whole::interrupted, exit 130" in stopped.said
     )

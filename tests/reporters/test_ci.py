@@ -105,7 +105,7 @@ def test_the_summary_says_the_verdict_first_then_why_and_what_to_type() -> None:
     page = markdown(story("failing"))
     assert page.startswith("### ↩️ rolled back: rolling 20261123-4f3a9c1 on shop-production\n")
     assert "by ana@laptop · run `20261123-144812-7f3a`" in page
-    assert page.index("Exit code **20**") < page.index("`dojo status`") < page.index("<details><summary><b>batch 2")
+    assert page.index("Exit code **20**") < page.index("`invoke status`") < page.index("<details><summary><b>batch 2")
     assert (
         "| host | link | processes | health | balancer | verdict |\n|---|---|---|---|---|---|\n| web1 | 20261120"
         in page
@@ -220,7 +220,7 @@ def test_what_a_second_signal_ends_leaves_its_files_before(tmp_path: Path) -> No
         assert "exit 130" in file.read_text()
         return Result(run="", verdict="interrupted")
 
-    session = SimpleNamespace(inventory=SimpleNamespace(probe=0.0), redact=str)
+    session = SimpleNamespace(inventory=SimpleNamespace(probe=0.0, path=""), redact=str)
     _told(run, cast("OpenSession", session), outputs, load=None, json=False, verbose=False, let_go=None)
     suite = ElementTree.parse(file).getroot()[0]
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")

@@ -5,19 +5,25 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, RenderableType
 
 from dojo_deploy import reporters as tables
-from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished, from_dict
+from dojo_deploy.events import CensusTaken, LoadMeasured, RunFinished, RunStarted, from_dict
 from dojo_deploy.reporters import KINDS, choose
 from dojo_deploy.reporters.census import census_table, history_table, releases_table
+from dojo_deploy.reporters.html import page
+from dojo_deploy.reporters.markdown import markdown
 from dojo_deploy.reporters.sentences import answers_line, load_line, sentences
+from dojo_deploy.reporters.summary import closing
 from dojo_deploy.reporters.text import inert, seconds
 from dojo_deploy.secrets import Redactor
 
 from .recordings import failing
+
+AT = "2026-11-23T14:48:12.000Z"
 
 
 class Terminal(io.StringIO):
@@ -101,8 +107,15 @@ def test_figures_read_as_sentences() -> None:
     [("halted", 30, "resume"), ("interrupted", 130, "resume"), ("mixed", 30, "status"), ("fenced", 12, "status")],
 )
 def test_a_run_that_did_not_succeed_says_what_to_type_next(verdict: str, code: int, first: str) -> None:
-    said = sentences(RunFinished(run="1", verdict=verdict, exit_code=code, seconds=1), verbose=False)
-    assert next(line for line in said if line.startswith("next: ")).startswith(f"next: invoke {first}")
+    finished = RunFinished(run="1", verdict=verdict, exit_code=code, seconds=1)
+    said = sentences(finished, verbose=False)
+    assert next(line for line in said if line.startswith("next: ")).startswith(f"next: invoke {first}: ")
+    named, line = replace(finished, inventory="production"), f"invoke {first} -i production"
+    assert next(each for each in sentences(named, verbose=False) if "next: " in each).startswith(f"next: {line}: ")
+    assert f"next: {line}" in text(closing(named, None, None))
+    assert f"`{line}`: " in markdown([named])
+    started = RunStarted(run="1", at=AT, scope="s", strategy="rolling", release="v1")
+    assert f">{line}</code>" in page([started, replace(named, at=AT)], inventory="production")
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 m 01 s"), (3661, "1 h 01 m")])

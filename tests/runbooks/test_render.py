@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def test_a_step_says_what_it_does_why_how_it_is_verified_and_what_undoes_it() ->
     switch = told.partition("**switch**: ")[2].partition("**restore**")[0]
     assert "Verify: release + health of blue via host, 3 in a row" in switch and "Undo: switch back" in switch
     assert "**batch 3 of 3**, on web3: as in batch 2 of 3" in told
+
+
+def test_every_command_names_the_inventory_so_that_it_is_found(tmp_path: Path) -> None:
+    there = tmp_path / "else where" / "inventories" / "production.yml"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    text = render(replace(site(3, database=DATABASE, strategies=STRATEGIES), path=str(there)))
+    typed = re.findall(r"(?m)(?:^\$ |`)(dojo [a-z.]+[^`\n]*)", text)
+    assert len(typed) > 20 and [line for line in typed if f"-i '{there}'" not in line] == []
 
 
 def test_every_step_of_ours_has_a_reason() -> None:

@@ -27,12 +27,15 @@ MOST_SESSIONS = 6  # drawn: the first, and the last ones
 SCRIPT = "addEventListener('beforeprint',()=>document.querySelectorAll('details.paper').forEach(one=>one.open=true))"
 
 
-def page(events: Iterable[Event], *, missing: Sequence[str] = ()) -> str:
-    """The report; `missing` says in sentences what of the run is not known here. Raises ValueError without an event."""
+def page(events: Iterable[Event], *, missing: Sequence[str] = (), inventory: str = "") -> str:
+    """The report; `missing` says in sentences what of the run is not known here, `inventory` is what -i takes.
+
+    Raises ValueError without an event.
+    """
     sessions = read(events)
     if not sessions:
         raise ValueError("a run without an event has no report")
-    told = Told(sessions, names_of(sessions))
+    told = Told(sessions, names_of(sessions), inventory)
     tone, mark, headline = told.tone
     title = f"{headline}: {told.started.strategy} {told.names.brief(told.started.release)} on {told.started.scope}"
     first = [top(told), *_missing(missing), _facts(told)]

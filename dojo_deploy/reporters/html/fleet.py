@@ -16,10 +16,10 @@ MOST_LOOKS = 6
 MOST_RELEASES = 4
 
 
-def standing(census: CensusTaken | None, names: Names) -> list[Part]:
+def standing(census: CensusTaken | None, names: Names, inventory: str) -> list[Part]:
     """Which release runs where, which answers through the balancer, and which stands by."""
     if not census:
-        return ["Nobody counted the fleet when this ended. ", typed("status"), " does it now."]
+        return ["Nobody counted the fleet when this ended. ", typed("status", inventory), " does it now."]
     verdict = element("strong", f"The fleet is {census.verdict}", class_=TONES.get(census.verdict, "warn"))
     looks = "; ".join(_standings(census, names))
     return [verdict, f": {looks}.", _through(census, names), _standby(census, names)]

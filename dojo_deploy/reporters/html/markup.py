@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable
 
 from dojo_deploy.reporters.text import inert
+from dojo_deploy.reporters.text import typed as line_of
 
 VOID = ("meta", "br", "link")
 
@@ -41,9 +42,9 @@ def clipped(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"
 
 
-def typed(name: str) -> Markup:
+def typed(words: str, inventory: str = "") -> Markup:
     """A command, as it is typed."""
-    return element("code", f"invoke {name}", class_="typed")
+    return element("code", line_of(words, inventory), class_="typed")
 
 
 def number(value: float) -> str:

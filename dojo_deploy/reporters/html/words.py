@@ -54,6 +54,7 @@ class Told:
 
     sessions: Sequence[Session]
     names: Names
+    inventory: str = ""  # for what is to be typed
 
     @property
     def started(self) -> RunStarted:
@@ -93,7 +94,7 @@ def top(told: Told) -> Markup:
     rows: list[tuple[str, Sequence[Part]]] = [("What", _what(told)), ("When", _when(told))]
     why = list(_why(told))
     rows += [("Why", why)] if why else []
-    rows += [("Now", standing(told.last.census, told.names))]
+    rows += [("Now", standing(told.last.census, told.names, told.inventory))]
     load = next((session.load for session in reversed(told.sessions) if session.load), None)
     rows += [("Users saw", users(load, told.names))] if load else []
     rows += [("Next", list(_next(told)))]
@@ -227,5 +228,7 @@ def _next(told: Told) -> Iterator[Part]:
     if not rows:
         yield "Nothing is left to do."
         return
-    lines = (element("li", typed(name), " ", element("span", means, class_="dim")) for name, means in rows)
+    lines = (
+        element("li", typed(name, told.inventory), " ", element("span", means, class_="dim")) for name, means in rows
+    )
     yield element("ul", *lines, class_="next")
