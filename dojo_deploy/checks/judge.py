@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dojo_deploy.checks.look import Answer
+from dojo_deploy.checks.look import Answer, Listener
 from dojo_deploy.checks.versions import allows
 from dojo_deploy.checks.wanted import PACKAGES, Wanted
 from dojo_deploy.command import quote
@@ -28,7 +28,7 @@ def judge(site: Inventory, host: Host, want: Wanted, answer: Answer, seen: HostS
     if seen:
         yield from _room(host, seen, answer)
         yield from _shared(host, seen)
-        yield from _ports(host, want, seen, answer)
+        yield from _ports(site, host, want, seen, answer)
         for name in answer.forked:
             slot, _, process = name.partition("/")
             app = f"{site.scope}-{slot}-{process}"
@@ -141,19 +141,30 @@ def _shared(host: Host, seen: HostSeen) -> Iterator[Finding]:
         )
 
 
-def _ports(host: Host, want: Wanted, seen: HostSeen, answer: Answer) -> Iterator[Finding]:
+def _ports(site: Inventory, host: Host, want: Wanted, seen: HostSeen, answer: Answer) -> Iterator[Finding]:
     for port, found in answer.ports.items():
         slot, _, process = want.ports[port].partition("/")
         is_ours = f"{slot}/{process}" in seen.running or (slot != PROOF and slot in seen.current and not seen.running)
         if not is_ours:
-            who = f"{found.command.strip()} (pid {found.pid})" if found.command else f"a process of {found.user}"
-            end = ssh(host, f"kill {found.pid}") if found.command else as_admin(host, f"sudo fuser -k {port}/tcp")
+            known = f"{found.command.strip()} (pid {found.pid}, in {found.cwd})"
             yield Finding(
                 "port-taken",
                 host.name,
-                f"port {port}, of {process} in {slot}, is taken by {who}; end it, or give the host other `ports`",
-                end,
+                f"port {port}, of {process} in {slot}, is taken by "
+                f"{known if found.command else f'a process of {found.user}'}; it may be what serves: "
+                "give the host other `ports`, or look who it is",
+                _who(site, host, port, found),
             )
+
+
+def _who(site: Inventory, host: Host, port: int, found: Listener) -> str:
+    """Nothing that ends it: it may be the application that serves."""
+    if not found.command:
+        return as_admin(host, f"sudo ss -ltnp 'sport = :{port}'")
+    inside = f"{found.cwd}/".startswith(f"{host.root.rstrip('/')}/")
+    if found.cwd and not inside and hasattr(site.app.processes.kind, "strangers"):
+        return invoke(site, "adopt", "--checkout", found.cwd, "--dry-run")
+    return ssh(host, f"ps -ww -o pid,user,lstart,args -p {found.pid}; readlink /proc/{found.pid}/cwd")
 
 
 def _span(value: float) -> str:

@@ -36,6 +36,7 @@ while read -r port uid inode; do
   name=; [ -z "$pid" ] || name=$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c1-60)
   owner=$(getent passwd "$uid" | cut -d: -f1)
   printf '@port %s %s %s %s\n' "$port" "${owner:-$uid}" "${pid:--}" "$name"
+  [ -z "$pid" ] || printf '@cwd %s %s\n' "$port" "$(readlink "/proc/$pid/cwd")"
 done
 """
 LOOK = r"""
@@ -64,6 +65,7 @@ class Listener:
     user: str
     pid: str
     command: str
+    cwd: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def _answer(text: str, now: float, blur: float) -> Answer:
         return found.get(word, [""])[0]
 
     ports = {int(port): rest.split(" ", 2) for port, rest in pairs("port").items()}
+    cwds = pairs("cwd")
     may, _, nearest = one("root").partition(" ")
     clock = one("clock")
     inodes = [int(number) if number.isdigit() else 0 for number in one("inodes").split()]
@@ -142,8 +145,13 @@ def _answer(text: str, now: float, blur: float) -> Answer:
         nearest=nearest,
         inodes=(inodes[0], inodes[1]) if len(inodes) == 2 else (0, 0),
         release=int(one("release")) * 1024 if one("release").isdigit() else 0,
-        ports={port: Listener(*[*rest, "", ""][:3]) for port, rest in ports.items()},
+        ports={port: _listener(rest, cwds.get(str(port), "")) for port, rest in ports.items()},
         sudo=one("sudo"),
         lacks=tuple(found.get("lacks", [])),
         forked=tuple(found.get("forked", [])),
     )
+
+
+def _listener(fields: list[str], cwd: str) -> Listener:
+    user, pid, command = [*fields, "", ""][:3]
+    return Listener(user, pid, command, cwd)

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from dojo_deploy.command import Command, quote
-from dojo_deploy.errors import DojoError, RefusedError, TransportError
+from dojo_deploy.errors import DojoError, LostError, RefusedError, TransportError
 from dojo_deploy.interfaces import Session, Shell
 from dojo_deploy.inventory import Host
 from dojo_deploy.readings import Preparation
@@ -27,17 +27,21 @@ done
 
 @dataclass(frozen=True)
 class Prepared:
-    """One host; `states` are those of its preparations, as far as they were come to. `trouble`: what stopped it."""
+    """One host; `states` are those of its preparations, as far as they were come to. `trouble`: what stopped it.
+
+    `unknown`: the connection went away while things were changed, and nobody knows how far that came.
+    """
 
     host: str
     preparations: tuple[Preparation, ...] = ()
     states: tuple[str, ...] = ()
     trouble: str = ""
     hint: str = ""
+    unknown: bool = False
 
     @property
     def rows(self) -> tuple[tuple[str, Preparation], ...]:
-        return tuple(zip(self.states, self.preparations, strict=False))
+        return tuple(zip(self.states, self.preparations[: len(self.states)], strict=True))
 
 
 Wanted = Callable[[Host, dict[str, str]], Iterable[Preparation]]
@@ -70,7 +74,13 @@ def _one(session: Session, host: Host, words: tuple[str, ...], wanted: Wanted, *
 def _run(shell: Shell, preparations: tuple[Preparation, ...], *, dry: bool) -> Prepared:
     script = "\n".join(_text(one, dry=dry) for one in preparations)
     root = () if shell.host.ssh.user == "root" else ("/usr/bin/sudo", "-n", "--")
-    done = shell.run(Command.of(*root, "/bin/sh", "-c", f"umask 022\n{script}"), within=DO_WITHIN)
+    try:
+        done = shell.run(Command.of(*root, "/bin/sh", "-c", f"umask 022\n{script}"), within=DO_WITHIN)
+    except LostError as exc:
+        message = f"{exc.message.removeprefix(f'{shell.host.name}: ')}; what was being done may be done, or half done"
+        return Prepared(
+            shell.host.name, preparations, (), message, "the same again: what is done is left alone", not dry
+        )
     lines = done.stdout.decode("utf-8", "backslashreplace").splitlines()
     states = tuple(line[1:] for line in lines if line in (f"@{state}" for state in (THERE, DONE, LACKS, FAILED)))
     if not states:
@@ -79,7 +89,11 @@ def _run(shell: Shell, preparations: tuple[Preparation, ...], *, dry: bool) -> P
             hint="an account that may use sudo without a password for this once, or --user root",
         )
     said = " ".join(line for line in lines if not line.startswith("@"))[-500:]
-    return Prepared(shell.host.name, preparations, states, said if FAILED in states else "")
+    whole = done.ok and FAILED not in states and len(states) == len(preparations)
+    trouble = "" if whole else said or done.stderr.decode("utf-8", "backslashreplace").strip()[-500:]
+    if not whole and not trouble:
+        trouble = f"ended {done.status} after {len(states)} of {len(preparations)} things"
+    return Prepared(shell.host.name, preparations, states[: len(preparations)], trouble)
 
 
 def _text(one: Preparation, *, dry: bool) -> str:

@@ -44,5 +44,7 @@ def setup(
     ]
     print(json_.dumps(rows, indent=2) if json else "\n".join(prepared.lines(rows, dry=dry)))
     if any(host.trouble for host in hosts):
-        changed = any(state in ("done", "failed") for host in hosts for state in host.states)
+        changed = any(host.unknown for host in hosts) or any(
+            state in ("done", "failed") for host in hosts for state in host.states
+        )
         raise Exit(code=MIXED if changed else REFUSED)

@@ -53,13 +53,16 @@ def test_each_fault_has_its_line(answer: Answer, fault: str, what: str, fix: str
 
 
 def test_whose_port_it_is_decides() -> None:
-    mine = replace(WELL, ports={3000: Listener("deploy", "7", "node old.js ")})
+    mine = replace(WELL, ports={3000: Listener("deploy", "7", "node old.js ", "/home/deploy/app")})
     assert found(mine, replace(SEEN, running={"blue/web": ("r1",)})) == []
     (one,) = found(mine)
-    assert "port 3000, of web in blue, is taken by node old.js (pid 7)" in one.what
-    assert one.fix == "ssh -p 2222 -J bastion deploy@10.0.0.1 'kill 7'"
+    assert "port 3000, of web in blue, is taken by node old.js (pid 7, in /home/deploy/app)" in one.what
+    assert one.fix == "invoke adopt -i production --checkout /home/deploy/app --dry-run"
+    (ours,) = found(replace(WELL, ports={3000: Listener("deploy", "7", "node x ", "/srv/shop/current")}))
+    assert ours.fix.startswith("ssh -p 2222 -J bastion deploy@10.0.0.1 'ps ")
     (other,) = found(replace(WELL, ports={3002: Listener("root", "", "")}))
-    assert "of web in proof, is taken by a process of root" in other.what and "fuser -k 3002/tcp" in other.fix
+    assert "of web in proof, is taken by a process of root" in other.what and "sudo ss -ltnp" in other.fix
+    assert not any(word in one.fix for one in (one, ours, other) for word in ("kill", "fuser"))
 
 
 def test_only_as_much_is_asked_as_a_host_is_for() -> None:

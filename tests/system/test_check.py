@@ -84,7 +84,7 @@ MORE = {
     "fork": ROOT + FORKED,
     "asks": BALANCER.format(conf=NGINX.format(site=CONF + WELCOME))
     + f"cat >/etc/nginx/conf.d/site.conf <<'END'\n{SITE.replace(' default_server', '')}END\n",
-    "bare": BALANCER.format(conf=NGINX.format(site=CONF + WELCOME))
+    "bare": BALANCER.format(conf=NGINX.format(site=CONF))
     + "echo 'deploy ALL=(root) NOPASSWD: /usr/sbin/nginx' >/etc/sudoers.d/dojo\n",
 }
 # What a look at a host must leave as it was: files with their times and sizes, folders, processes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 CONF = "/etc/nginx/conf.d"
 NO_FOLDER = f"{{ echo 'nginx.conf lacks, in http: include {CONF}/*.conf;'; exit 1; }}"
+
+# As nginx has read it: what is commented out or linked nowhere is not there. A relative path begins at nginx.conf.
+INCLUDES = r"""%s -T 2>/dev/null | sed 's/#.*//' | tr -d "\"'" | grep -o 'include[[:space:]][^;]*' |
+{ while read -r _ one; do case %s in "$one" | */"$one") exit 0 ;; esac; done; exit 1; }"""
+# A word for each server that answers on port 80; one without `listen` does as well.
+LISTENS = r"""%s -T 2>/dev/null | sed 's/#.*//' | tr '\n' ' ' | sed 's/[{};]/\n&\n/g' | awk '
+$1 == "server" && NF == 1 { inside = 1; told = 0; outer = depth }
+$1 == "{" { depth++ }
+$1 == "}" { depth--; if (inside && depth == outer) { inside = 0; if (!told) print "80" } }
+$1 == "listen" { told = 1 }
+$1 == "listen" && $2 !~ /^unix:/ && ($2 ~ /(^|:)80$/ || $2 ~ /\]$/ || $2 !~ /^[0-9]+$|:[0-9]+$/) { print $2 }'"""
 
 
 def preparations(nginx: Nginx, user: str, scope: str, url: str, programs: Mapping[str, str]) -> Iterator[Preparation]:
@@ -34,13 +46,16 @@ def preparations(nginx: Nginx, user: str, scope: str, url: str, programs: Mappin
     )
     if words[0].rpartition("/")[2] == "sudo":
         yield may_run(user, scope, "nginx", tuple(f"{program} {flag}" for flag in ("-T", "-v", "-V", "-s reload")))
-    yield _file(program, "nginx includes what is written there", f"{CONF}/dojo.conf", f"{nginx.include}/*.conf", "")
+    shared, own = f"{nginx.include}/*.conf", f"{nginx.include}/{scope}/server/*.conf"
+    yield _file(program, scope, "nginx includes what is written there", f"{CONF}/dojo.conf", shared, "")
     yield _file(
         program,
+        scope,
         f"nginx has a server for {', '.join(_names(nginx, url))}",
         f"{CONF}/dojo-{scope}.conf",
-        f"{nginx.include}/{scope}/server/*.conf",
+        own,
         server(nginx, scope, url),
+        before=(f'[ -z "$({LISTENS % program})" ] || {{ echo {quote(_taken(own, files.variable(scope)))}; exit 1; }}',),
     )
 
 
@@ -60,17 +75,33 @@ def server(nginx: Nginx, scope: str, url: str) -> str:
     )
 
 
-def _file(program: str, what: str, file: str, include: str, text: str) -> Preparation:
+def _taken(include: str, name: str) -> str:
+    """A second server on the port would take the requests of whatever is served there, and answer 503."""
+    return (
+        "nginx answers on port 80 already, so nothing was added. Into the `server` that is to be the site's belong: "
+        f'set {name} "";  include {include};  '
+        f"location / {{ proxy_pass http://{name}; proxy_set_header Host $host; }}"
+    )
+
+
+def _file(
+    program: str, scope: str, what: str, file: str, include: str, text: str, before: tuple[str, ...] = ()
+) -> Preparation:
     """Gone again if nginx does not take it. Anything that includes the same was somebody's own way to say it."""
-    content = text or f"include {include};\n"
-    undo = f"{{ /usr/bin/rm {file}; exit 1; }}"
+    content, name = text or f"include {include};\n", files.upstream(scope)
+    # Before the first deployment nginx may rightly refuse a site that names what is not there yet.
+    waits = f"""*'"dojo_{name}" variable'* | *'upstream "{name}"'*"""
     return Preparation(
         what,
-        f"/usr/bin/grep -rqsF {quote(f'include {include};')} /etc/nginx",
+        f"{{ {INCLUDES % (program, quote(include))}; }} || "
+        # Where nginx refuses its files it prints none of them.
+        f"{{ ! {program} -t -q && /usr/bin/grep -rqs {quote(f'^[^#]*include  *{re.escape(include)};')} /etc/nginx; }}",
         (
+            *before,
             f"/usr/bin/grep -qs '^[^#]*include.*conf[.]d/' /etc/nginx/nginx.conf || {NO_FOLDER}",
             f"printf %s {quote(content)} >{file}",
-            f"{program} -t -q || {undo}",
+            f"said=$({program} -t -q 2>&1) || case $said in {waits}) exit 0 ;; "
+            f'*) echo "$said"; /usr/bin/rm {file}; exit 1 ;; esac',
             # Where it does not run it reads the file when it does.
             f"[ ! -s /run/nginx.pid ] || {program} -s reload",
         ),
