@@ -44,7 +44,7 @@ def server(folder: Path, config: str) -> Preparation:
 )
 def test_a_site_on_port_80_is_left_to_serve(tmp_path: Path, listen: str) -> None:
     one = server(tmp_path, f"http {{\n server {{\n {listen} location / {{ proxy_pass http://app; }}\n }}\n}}\n")
-    done = subprocess.run(["/bin/sh", "-ec", one.lines[0]], capture_output=True, text=True)
+    done = subprocess.run(["/bin/sh", "-ec", one.lines[1]], capture_output=True, text=True)
 
     assert done.returncode == 1
     assert 'set $dojo_shop_production "";' in done.stdout and "proxy_set_header Host $host;" in done.stdout
@@ -54,7 +54,7 @@ def test_a_site_on_port_80_is_left_to_serve(tmp_path: Path, listen: str) -> None
 @pytest.mark.parametrize("listen", ["listen 8080;", "listen 127.0.0.1:8080;", "listen unix:/x;", "listen 443 ssl;"])
 def test_another_port_is_no_reason_against_it(tmp_path: Path, listen: str) -> None:
     config = f"http {{\n # server {{ listen 80; }}\n server {{ {listen} }} upstream a {{ server b:80; }}\n}}\n"
-    assert subprocess.run(["/bin/sh", "-ec", server(tmp_path, config).lines[0]]).returncode == 0
+    assert subprocess.run(["/bin/sh", "-ec", server(tmp_path, config).lines[1]]).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,15 @@ def test_another_port_is_no_reason_against_it(tmp_path: Path, listen: str) -> No
 def test_an_include_is_there_when_nginx_reads_it(tmp_path: Path, config: str, there: bool) -> None:
     one = server(tmp_path, config)
     assert (subprocess.run(["/bin/sh", "-ec", one.there]).returncode == 0) is there
+
+
+@pytest.mark.parametrize(("said", "status"), [('unknown "dojo_shop_production" variable', 0), ("unknown x", 1)])
+def test_a_site_that_waits_for_its_first_deployment_is_let_be(tmp_path: Path, said: str, status: int) -> None:
+    one = server(tmp_path, "")
+    (tmp_path / "nginx").write_text(f"#!/bin/sh\necho '{said}' >&2; exit 1\n")
+    line = next(line for line in one.lines if line.startswith("said=")).replace("/etc/nginx/", f"{tmp_path}/")
+    assert subprocess.run(["/bin/sh", "-ec", line]).returncode == status
+    assert subprocess.run(["/bin/sh", "-ec", one.lines[0]]).returncode == 1
 
 
 def ended(*lines: str, shell: Any = LocalShell) -> Prepared:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from dojo_deploy.balancers.nginx import files
+from dojo_deploy.balancers.nginx.scripts import INCLUDED
 from dojo_deploy.command import quote
 from dojo_deploy.readings import Preparation
 from dojo_deploy.rights import may_run
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 CONF = "/etc/nginx/conf.d"
 NO_FOLDER = f"{{ echo 'nginx.conf lacks, in http: include {CONF}/*.conf;'; exit 1; }}"
 
-# As nginx has read it: what is commented out or linked nowhere is not there. A relative path begins at nginx.conf.
-INCLUDES = r"""%s -T 2>/dev/null | sed 's/#.*//' | tr -d "\"'" | grep -o 'include[[:space:]][^;]*' |
-{ while read -r _ one; do case %s in "$one" | */"$one") exit 0 ;; esac; done; exit 1; }"""
+# What nginx reads: what is commented out or linked nowhere is not there. Where it does not run, it leaves an empty file.
+READ = r"""{ [ -e /run/nginx.pid ] && was=1 || was=; %s -T 2>/dev/null
+[ -n "$was" ] || [ -s /run/nginx.pid ] || rm -f /run/nginx.pid; }"""
+# It prints nothing where it refuses its files: then their text is looked through.
+INCLUDES = rf"""{READ} | {INCLUDED} | {{ none=1; while read -r _ one; do none=
+case %s in "$one" | */"$one") exit 0 ;; esac; done; [ -n "$none" ] && /usr/bin/grep -rqs %s /etc/nginx; }}"""
 # A word for each server that answers on port 80; one without `listen` does as well.
 LISTENS = r"""%s -T 2>/dev/null | sed 's/#.*//' | tr '\n' ' ' | sed 's/[{};]/\n&\n/g' | awk '
 $1 == "server" && NF == 1 { inside = 1; told = 0; outer = depth }
@@ -55,7 +59,11 @@ def preparations(nginx: Nginx, user: str, scope: str, url: str, programs: Mappin
         f"{CONF}/dojo-{scope}.conf",
         own,
         server(nginx, scope, url),
-        before=(f'[ -z "$({LISTENS % program})" ] || {{ echo {quote(_taken(own, files.variable(scope)))}; exit 1; }}',),
+        # What it refuses it does not print, and something may be served all the same.
+        before=(
+            f"{program} -t -q",
+            f'[ -z "$({LISTENS % program})" ] || {{ echo {quote(_taken(own, files.variable(scope)))}; exit 1; }}',
+        ),
     )
 
 
@@ -93,9 +101,7 @@ def _file(
     waits = f"""*'"dojo_{name}" variable'* | *'upstream "{name}"'*"""
     return Preparation(
         what,
-        f"{{ {INCLUDES % (program, quote(include))}; }} || "
-        # Where nginx refuses its files it prints none of them.
-        f"{{ ! {program} -t -q && /usr/bin/grep -rqs {quote(f'^[^#]*include  *{re.escape(include)};')} /etc/nginx; }}",
+        INCLUDES % (program, quote(include), quote(f"^[^#]*include  *{re.escape(include)};")),
         (
             *before,
             f"/usr/bin/grep -qs '^[^#]*include.*conf[.]d/' /etc/nginx/nginx.conf || {NO_FOLDER}",

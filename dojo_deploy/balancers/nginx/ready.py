@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dojo_deploy.balancers.nginx import files
 from dojo_deploy.balancers.nginx.host import NginxHost
-from dojo_deploy.balancers.nginx.scripts import DUMP
+from dojo_deploy.balancers.nginx.scripts import DUMP, INCLUDED
 from dojo_deploy.errors import TransportError
 from dojo_deploy.paste import as_admin, setup
 from dojo_deploy.readings import Finding
@@ -34,7 +34,9 @@ trap 'rm -rf "$work"' EXIT
     + r"""
 dump "$@" || { sed 's/^/said /' "$work/said"; exit 0; }
 echo "dumped yes"
-sed 's/#.*//' "$work/config" | tr -d "\"'" | grep -o 'include[[:space:]][^;]*' | sed 's/^include[[:space:]]*/include /'
+"""
+    + f'<"$work/config" {INCLUDED}'
+    + r"""
 ! sed 's/#.*//' "$work/config" |
     grep -q "_pass[[:space:]]\{1,\}[a-z]*://\(\$dojo_\)\{0,1\}$NAME[^A-Za-z0-9_]" || echo "passes yes"
 case ${1##*/} in

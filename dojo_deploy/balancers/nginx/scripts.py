@@ -6,6 +6,11 @@ A change is one rename, of `<include>/<scope>.conf`, and a reload; or, for a fli
 # Exit statuses of CHANGE and TURN; after all of them but 0 the files are as they were and nginx was told nothing.
 REFUSED_BEFORE, WOULD_EMPTY, FENCED, REFUSED, UNTOLD, UNWRITTEN, BUSY = 10, 11, 12, 20, 21, 73, 75
 
+# Of what `nginx -T` prints: a line for each `include` that is in effect.
+INCLUDED = (
+    r"""sed 's/#.*//' | tr -d "\"'" | grep -o 'include[[:space:]][^;]*' | sed 's/^include[[:space:]]*/include /'"""
+)
+
 DUMP = r"""
 # -T is -t that also prints what nginx was given: test, pid file and logs in one. It may hold secrets: kept 0600.
 dump() { (umask 077; "$@" -T >"$work/config" 2>"$work/said" </dev/null 9>&-); }
