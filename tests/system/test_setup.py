@@ -171,6 +171,24 @@ def test_what_a_host_does_not_take_is_told_and_leaves_it_as_it_serves(bare: Bare
     assert bare.states("--limit", "lb1")["lb1"][-1] == "done"
 
 
+def test_a_site_that_is_served_already_goes_on_being_served(bare: Bare) -> None:
+    lb1 = bare.machines["lb1"]
+    bare.states()
+    lb1.run("rm /etc/nginx/conf.d/dojo-shop-production.conf")
+    lb1.run("echo 'server { listen 80; server_name _; return 200 theirs; }' >/etc/nginx/conf.d/theirs.conf")
+    lb1.run("/usr/sbin/nginx -s reload")
+    until(lambda: lb1.run(ASKED) == "theirs 200", what="their site")
+    done = bare.dojo("setup", "--user", "ops", "--limit", "lb1")
+
+    assert done.returncode == 30 and 'set $dojo_shop_production "";' in done.stdout, done.stdout
+    lb1.run("test ! -e /etc/nginx/conf.d/dojo-shop-production.conf; /usr/sbin/nginx -t -q")
+    assert lb1.run(ASKED) == "theirs 200"
+    own = "include dojo/shop-production/server/*.conf;"
+    lb1.run(f"echo 'server {{ listen 80; {own} return 200 theirs; }}' >/etc/nginx/conf.d/theirs.conf")
+    assert set(bare.states("--limit", "lb1")["lb1"]) == {"there"}
+    lb1.run("rm /etc/nginx/conf.d/theirs.conf")
+
+
 def test_units_of_a_user_need_its_linger_and_units_of_the_system_need_sudo() -> None:
     host = Host("web1", (), "10.0.0.1", "/srv/shop")
     (linger,) = Systemd().preparations(host, "shop-production", {})

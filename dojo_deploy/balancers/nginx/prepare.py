@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONF = "/etc/nginx/conf.d"
 NO_FOLDER = f"{{ echo 'nginx.conf lacks, in http: include {CONF}/*.conf;'; exit 1; }}"
 
-# What nginx reads: what is commented out or linked nowhere is not there. Where it does not run, it leaves an empty file.
+# What is commented out or linked nowhere is not there. Where nginx does not run, it leaves an empty pid file.
 READ = r"""{ [ -e /run/nginx.pid ] && was=1 || was=; %s -T 2>/dev/null
 [ -n "$was" ] || [ -s /run/nginx.pid ] || rm -f /run/nginx.pid; }"""
 # It prints nothing where it refuses its files: then their text is looked through.
