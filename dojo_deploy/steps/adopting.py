@@ -46,7 +46,8 @@ case $CHECKOUT in "~/"*) CHECKOUT=$HOME/${CHECKOUT#"~/"} ;; esac
 cd "$CHECKOUT"
 CHECKOUT=$(pwd -P)
 echo "@folder $CHECKOUT"
-echo "@commit $(git -c safe.directory="$CHECKOUT" rev-parse HEAD)"
+commit=$(git -c safe.directory="$CHECKOUT" rev-parse HEAD)
+echo "@commit $commit"
 git -c safe.directory="$CHECKOUT" diff --quiet HEAD || echo @changed
 """
 ENDS_WITHIN = 120.0
