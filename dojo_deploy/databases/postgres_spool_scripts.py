@@ -68,7 +68,8 @@ DUMP = (
     + _FOLDER
     + rf"""
 exec 3>&1 5<&0
-folder "$(sql -c 'SELECT pg_database_size(current_database())')"
+size=$(sql -c 'SELECT pg_database_size(current_database())' 2>&1) || {{ tell $? "$size"; exit 0; }}
+folder "$(printf '%s\n' "$size" | tail -n 1)"
 ( IFS= read -r _ <&5 || :; kill "$(cat "$SPOOL/pid")" ) >/dev/null 2>&1 3>&- 8<&- &
 dump=$(cat <<'DUMP'
 {_PACKED}
