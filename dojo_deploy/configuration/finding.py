@@ -12,6 +12,7 @@ from dojo_deploy.errors import ConfigError
 from dojo_deploy.naming import INVENTORIES, SUFFIXES, find_file, name_of
 
 DEFAULT = INVENTORIES / "default"  # holds the name of the one that is meant where none is named
+EXTENDS = re.compile(r"^extends:\s*['\"]?([^'\"\s#]+)", re.MULTILINE)
 
 
 def find_inventory(name: str | None = None) -> Path:
@@ -44,12 +45,9 @@ def find_inventory(name: str | None = None) -> Path:
 
 def inventories() -> list[str]:
     """Names of those below the current folder."""
-    texts = {path: path.read_text("utf-8", "replace") for path in _files(INVENTORIES)}
-    bases = {
-        hit[1] for text in texts.values() for hit in re.finditer(r"^extends:\s*['\"]?([^'\"\s#]+)", text, re.MULTILINE)
-    }
-    has_hosts = re.compile(r"^\s*['\"]?hosts['\"]?\s*:", re.MULTILINE)
-    return sorted({path.stem for path, text in texts.items() if path.name not in bases or has_hosts.search(text)})
+    texts = {path: _text(path) for path in _files(INVENTORIES)}
+    bases = {(path.parent / hit[1]).resolve() for path, text in texts.items() for hit in EXTENDS.finditer(text)}
+    return sorted({path.stem for path, text in texts.items() if path.resolve() not in bases or _has_hosts(path, text)})
 
 
 def name_to_type(path: str | Path) -> str:
@@ -59,6 +57,20 @@ def name_to_type(path: str | Path) -> str:
     except ConfigError:
         is_found = False
     return "" if is_found else name_of(path)
+
+
+def _text(path: Path) -> str:
+    """Nothing of one that cannot be read: that is told when it is the one that is meant."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _has_hosts(path: Path, text: str) -> bool:
+    """Of its own: a balancer has `hosts:`, too, further in. JSON is indented throughout."""
+    indented = r"\s*" if path.suffix == ".json" else ""
+    return bool(re.search(rf"^{indented}['\"]?hosts['\"]?\s*:", text, re.MULTILINE))
 
 
 def _default() -> str:

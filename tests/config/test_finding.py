@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dojo_deploy.config import find_inventory
+from dojo_deploy.config import find_inventory, load_inventory
 from dojo_deploy.configuration.finding import name_to_type
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.naming import name_of
@@ -72,6 +72,22 @@ def test_what_others_extend_is_no_inventory_unless_it_has_hosts(folder: Path) ->
     (folder / "canary.yml").write_text("extends: production.yml\n")
     with pytest.raises(ConfigError, match=r"one of: canary, production\n.*echo canary > inventories/default"):
         find_inventory()
+
+
+def test_a_base_with_a_balancers_hosts_is_no_inventory_however_it_is_named(folder: Path) -> None:
+    (folder / "common.yml").write_text("balancer:\n  kind: nginx\n  hosts: [lb1]\n")
+    (folder / "production.yml").write_text("extends: ./common.yml\nhosts: {web: [web1]}\n")
+    assert find_inventory() == Path("inventories/production.yml")
+
+
+def test_a_file_that_cannot_be_read_keeps_nobody_from_another(folder: Path) -> None:
+    (folder / "broken.yml").symlink_to("/proc/self/mem")  # read by nobody, root neither
+    (folder / "production.yml").write_text("hosts: {web: [web1]}\n")
+    assert find_inventory("production") == Path("inventories/production.yml")
+    with pytest.raises(ConfigError, match=r"which inventory\? one of: broken, production"):
+        find_inventory()
+    with pytest.raises(ConfigError, match=r"broken\.yml"):
+        load_inventory(find_inventory("broken"))
 
 
 def test_what_is_typed_for_an_inventory_finds_that_very_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
