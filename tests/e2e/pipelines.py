@@ -53,6 +53,7 @@ class Pipelines:
         known = {
             "inputs.task || 'deploy'": task,
             "secrets.DEPLOY_KEY": self.key.read_text(),
+            "secrets.ENV_FILE": self.env_file.read_text(),
             "vars.KNOWN_HOSTS": self.known_hosts,
         }
 
@@ -79,7 +80,7 @@ class Pipelines:
         text = _extended(jobs, job)
         folder, home = self.fresh(ref)
         about = {"GITLAB_CI": "true", "CI_COMMIT_TAG": ref}
-        variables = {"DEPLOY_KEY": str(self.key), "KNOWN_HOSTS": self.known_hosts}
+        variables = {"DEPLOY_KEY": str(self.key), "ENV_FILE": str(self.env_file), "KNOWN_HOSTS": self.known_hosts}
         script = folder.with_suffix(".job.sh")
         script.write_text(
             "set -eo pipefail\n" + "".join(f"{line}\n" for line in text["before_script"] + text["script"])
@@ -92,6 +93,11 @@ class Pipelines:
     def key(self) -> Path:
         return Path(self.fleet.site.document["ssh"]["key"])
 
+    @property
+    def env_file(self) -> Path:
+        """What no checkout has: the job writes it."""
+        return Path(self.fleet.site.document["app"]["env_file"]["file"])
+
     def fresh(self, ref: str) -> tuple[Path, Path]:
         """A checkout as runners make it, with the inventory that the repository would hold; and an empty home."""
         self._jobs.append(self.work / f"job-{len(self._jobs)}")
@@ -103,6 +109,7 @@ class Pipelines:
         home.mkdir()
         document["ssh"] |= {"key": "~/.ssh/id_deploy", "known_hosts": "known_hosts"}
         document["strategies"]["rolling"] |= {"bake": {"first": "0s"}, "batches": [1, "100%"]}
+        document["app"]["env_file"] = {"file": "secrets/production.env"}  # as `init` writes it
         document["probe"] = 0
         (folder / "inventories").mkdir()
         (folder / "inventories" / "production.yml").write_text(json.dumps(document, indent=1))

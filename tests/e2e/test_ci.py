@@ -45,6 +45,9 @@ def test_a_cancelled_github_job_is_resumed_by_one_that_never_saw_it(pipelines: P
 
     assert resumed.status == 0, resumed.said
     assert wrong(resumed.report("resume.xml")) == []
+    written = resumed.folder / "inventories" / "secrets" / "production.env"
+    given = pipelines.env_file.read_text().strip()
+    assert (written.read_text().strip(), written.stat().st_mode & 0o777) == (given, 0o600)
     assert "### ✅ done: rolling v2" in resumed.said and "::error" not in resumed.said
     serves(pipelines.fleet, pipelines.fleet.release("v2"))
 
