@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
+from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.secrets import Redactor, Secret
 from dojo_deploy.steps.releases import parse_env
@@ -18,14 +19,21 @@ ORDINARY = re.compile(
 )
 
 
-def confidential(inventory: Inventory) -> set[str]:
+def confidential(inventory: Inventory, *, readable: bool = False) -> set[str]:
     """The value of every reference, and what the env file holds that the inventory does not itself say in clear.
 
-    Raises ConfigError for a secret that cannot be read.
+    Raises ConfigError for a secret that cannot be read, unless only those that are `readable` are asked for.
     """
-    values = {secret.reveal() for secret in _secrets(inventory)}
-    if inventory.app.env_file:
-        held = set(parse_env(inventory.app.env_file.reveal()).values())
+    known: dict[Secret, str] = {}
+    for secret in _secrets(inventory):
+        try:
+            known[secret] = secret.reveal()
+        except ConfigError:
+            if not readable:
+                raise
+    values = set(known.values())
+    if inventory.app.env_file in known:
+        held = set(parse_env(known[inventory.app.env_file]).values())
         plain = {*_words(inventory.document), inventory.app.environment, inventory.app.name, *inventory.hosts}
         values |= {value for value in held if value not in plain and not ORDINARY.fullmatch(value)}
     return values

@@ -8,6 +8,7 @@ import pytest
 
 from dojo_deploy.confidential import confidential, redactor
 from dojo_deploy.config import inventory_from_document
+from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Inventory
 from dojo_deploy.session import OpenSession
 
@@ -52,6 +53,14 @@ def test_what_is_written_as_a_reference_is_never_shown(tmp_path: Path, monkeypat
     monkeypatch.setenv("WEAK", "production")
     site = site_of(tmp_path, "", env={"PASSWORD": {"env": "WEAK"}})
     assert redactor(site)("its password is production") == "its password is ***"
+
+
+def test_one_that_cannot_be_read_leaves_the_others_masked(tmp_path: Path) -> None:
+    site = site_of(tmp_path, "KEY=hunter22\n", env={"PASSWORD": {"env": "NOWHERE_SET"}})
+
+    assert confidential(site, readable=True) == {"hunter22", (tmp_path / "app.env").read_text().rstrip()}
+    with pytest.raises(ConfigError, match="NOWHERE_SET"):
+        confidential(site)
 
 
 def test_a_session_masks_the_secrets_of_every_inventory_it_turned_to(tmp_path: Path) -> None:

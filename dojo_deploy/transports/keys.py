@@ -18,7 +18,10 @@ def public_lines(ssh: Ssh) -> tuple[str, ...]:
     if ssh.key:
         public = Path(f"{ssh.key}.pub")
         if public.is_file():
-            return (public.read_text("utf-8").strip(),)
+            line = public.read_text("utf-8", "replace").strip()
+            if len(line.split()) < 2 or "\ufffd" in line:
+                raise ConfigError(f"{public} is no public key", key="ssh.key", hint=f"ssh-keygen -y -f {ssh.key}")
+            return (line,)
         key = read_key(ssh.key, agent=False)
         return (f"{key.get_name()} {key.get_base64()} {Path(ssh.key).name}",) if key else ()
     agent = paramiko.Agent() if ssh.agent else None

@@ -98,7 +98,7 @@ class KnownHosts:
         name = entry(address, port)
         for fields in self._lines:
             marker = fields[0] if fields[0].startswith("@") else ""
-            names, *rest = fields[1:] if marker else fields
+            names, *rest = (fields[1:] if marker else fields) or ("",)
             if marker == wanted and len(rest) >= 2 and _matches(names, name):
                 yield rest[0], rest[1]
 

@@ -57,6 +57,18 @@ def test_another_port_is_no_reason_against_it(tmp_path: Path, listen: str) -> No
     assert subprocess.run(["/bin/sh", "-ec", server(tmp_path, config).lines[1]]).returncode == 0
 
 
+WELCOME = "listen 80 default_server; listen [::]:80 default_server; root /var/www/html; server_name _;"
+
+
+@pytest.mark.parametrize(
+    ("more", "status"), [("location / { try_files $uri =404; }", 0), ("location /api { proxy_pass http://app; }", 1)]
+)
+def test_the_page_of_a_fresh_nginx_is_nobodys_site(tmp_path: Path, more: str, status: int) -> None:
+    config = f"http {{\n server {{\n {WELCOME} {more}\n }}\n server {{ listen 8080; }}\n}}\n"
+    line = server(tmp_path, config).lines[1]
+    assert subprocess.run(["/bin/sh", "-ec", line], capture_output=True).returncode == status
+
+
 @pytest.mark.parametrize(
     ("config", "there"),
     [

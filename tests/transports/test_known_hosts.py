@@ -11,6 +11,7 @@ import pytest
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.inventory import Ssh
 from dojo_deploy.transports.bastions import bastion
+from dojo_deploy.transports.keys import public_lines
 from dojo_deploy.transports.known_hosts import KnownHosts
 from tests.sshd import make_key
 
@@ -85,3 +86,16 @@ def test_bastions_are_read(text: str, user: str, address: str, port: int) -> Non
 def test_a_bastion_with_a_port_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="bastion"):
         bastion(Ssh(gateway="ops@jump:ssh"))
+
+
+def test_half_a_line_vouches_for_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    path.write_text("@revoked\n@cert-authority\nweb1\n\n# web1\nweb1 ssh-ed25519 AAAA\n")
+    assert KnownHosts(str(path)).vouch("web1", 22) == (("ssh-ed25519", "AAAA"),)
+
+
+@pytest.mark.parametrize("held", [b"", b"one-word", b"ssh-ed25519 AAAA \xff\xfe"])
+def test_what_is_no_public_key_is_told_with_its_path(tmp_path: Path, held: bytes) -> None:
+    (tmp_path / "id.pub").write_bytes(held)
+    with pytest.raises(ConfigError, match=r"id\.pub is no public key"):
+        public_lines(Ssh(key=str(tmp_path / "id")))

@@ -26,13 +26,17 @@ READ = r"""{ [ -e /run/nginx.pid ] && was=1 || was=; %s -T 2>/dev/null
 # It prints nothing where it refuses its files: then their text is looked through.
 INCLUDES = rf"""{READ} | {INCLUDED} | {{ none=1; while read -r _ one; do none=
 case %s in "$one" | */"$one") exit 0 ;; esac; done; [ -n "$none" ] && /usr/bin/grep -rqs %s /etc/nginx; }}"""
-# A word for each server that answers on port 80; one without `listen` does as well.
+# A word for each server that answers on port 80; one without `listen` does as well. Debian's page for a fresh nginx is
+# nobody's site: it stays what answers for other names.
 LISTENS = r"""%s -T 2>/dev/null | sed 's/#.*//' | tr '\n' ' ' | sed 's/[{};]/\n&\n/g' | awk '
-$1 == "server" && NF == 1 { inside = 1; told = 0; outer = depth }
+$1 == "server" && NF == 1 { inside = 1; told = welcome = passes = 0; found = ""; outer = depth }
 $1 == "{" { depth++ }
-$1 == "}" { depth--; if (inside && depth == outer) { inside = 0; if (!told) print "80" } }
+$1 == "}" { depth--; if (inside && depth == outer) { inside = 0; if (!told) found = "80"
+    if (found != "" && !(welcome && !passes)) print found } }
+$1 == "root" && $2 == "/var/www/html" { welcome = 1 }
+$1 ~ /_pass$/ || $1 == "return" { passes = 1 }
 $1 == "listen" { told = 1 }
-$1 == "listen" && $2 !~ /^unix:/ && ($2 ~ /(^|:)80$/ || $2 ~ /\]$/ || $2 !~ /^[0-9]+$|:[0-9]+$/) { print $2 }'"""
+$1 == "listen" && $2 !~ /^unix:/ && ($2 ~ /(^|:)80$/ || $2 ~ /\]$/ || $2 !~ /^[0-9]+$|:[0-9]+$/) { found = $2 }'"""
 
 
 def preparations(nginx: Nginx, user: str, scope: str, url: str, programs: Mapping[str, str]) -> Iterator[Preparation]:
