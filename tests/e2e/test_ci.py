@@ -52,6 +52,7 @@ def test_a_cancelled_github_job_is_resumed_by_one_that_never_saw_it(pipelines: P
     serves(pipelines.fleet, pipelines.fleet.release("v2"))
 
 
+@pytest.mark.soak
 def test_a_gitlab_job_that_was_killed_is_undone_by_the_next_which_then_deploys(pipelines: Pipelines) -> None:
     killed = pipelines.gitlab("deploy", "v2", cancel=signalled(signal.SIGTERM, SWITCHING, group=True))
 

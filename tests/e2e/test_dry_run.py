@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dojo_deploy.events import PlanMade, StepStarted
 from dojo_deploy.sandbox.inventory import home
 from dojo_deploy.session import opened
@@ -40,6 +42,7 @@ def test_a_dry_run_shows_what_the_run_then_does_and_changes_nothing(site: Fleet)
     serves(site, watched.result.release)
 
 
+@pytest.mark.soak
 def test_a_dry_rollback_changes_nothing_either(site: Fleet) -> None:
     before = dict(everything(site))
 

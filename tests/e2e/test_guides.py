@@ -23,9 +23,8 @@ def test_every_guide_is_tried() -> None:
     assert {path.stem for path in GUIDES.glob("*.md")} == set(GUIDED)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "rollback" else pytest.mark.soak) for name in GUIDED]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", GUIDED)
 def test_what_a_guide_says_to_type_does_what_it_says(site: Fleet, tmp_path: Path, name: str) -> None:
     before, after = GUIDED[name]
     if before == "v2":

@@ -66,6 +66,7 @@ def test_a_step_whose_connection_is_cut_ran_once_and_its_result_is_known(
     assert ground.troubles(ground.release("v2")) == []
 
 
+@pytest.mark.soak
 def test_a_host_that_is_gone_for_good_stays_drained_and_the_others_go_back(
     ground: Ground, wire: tuple[Inventory, Relay]
 ) -> None:

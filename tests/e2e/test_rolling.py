@@ -33,6 +33,7 @@ def test_a_good_release_serves_on_every_host_and_loses_no_request(site: Fleet) -
     assert site.census().verdict == "consistent"
 
 
+@pytest.mark.soak
 def test_a_limit_ends_partial_and_a_whole_deployment_heals_the_mix(site: Fleet) -> None:
     old = site.release("v1")
 

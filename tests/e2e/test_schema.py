@@ -77,6 +77,7 @@ def prisma(site: Fleet, release: str, words: str) -> str:
     return told(site.site, line, [first.name])[first.name]
 
 
+@pytest.mark.soak
 def test_one_that_stops_half_way_leaves_the_old_release_and_says_what_to_type(shelf: Fleet) -> None:
     before = shelf.release("good")
 

@@ -57,6 +57,7 @@ def test_the_second_signal_stops_at_once_and_the_run_is_resumed(ground: Ground) 
     assert ground.troubles(ground.release(OTHER[before])) == []
 
 
+@pytest.mark.soak
 def test_a_strategy_may_roll_back_when_it_is_interrupted(ground: Ground) -> None:
     before = ground.settle("v1", "v2")
     bad = {known.id: known.bad for known in ground.record().releases if known.bad}
