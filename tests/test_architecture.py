@@ -50,7 +50,7 @@ ALLOWED = {
     "strategies": VALUES | {"plan", "interfaces", "steps", "strategies"},
     **{family: VALUES | {"plan", "interfaces", "http1", "gates"} for family in FAMILIES},
     "runbooks": {"runbooks"},
-    "init": {"errors", "init"},
+    "init": {"errors", "command", "init"},
     "backups": VALUES | {"plan", "interfaces", "backups"},
     "builds": VALUES | {"plan", "interfaces", "builds"},
     "engine": VALUES | {"plan", "interfaces", "gates", "builds", "engine"},

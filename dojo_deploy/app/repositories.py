@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dojo_deploy.command import quote
 from dojo_deploy.errors import ConfigError
 from dojo_deploy.init.inventory_file import inventory
 from dojo_deploy.init.project import Project, look
@@ -65,8 +66,12 @@ def _write(path: Path, text: str) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        return False
+    except FileExistsError as exc:
+        if path.is_file():
+            return False
+        there = next(one for one in (path, *path.parents) if one.exists())
+        what = "a folder" if there.is_dir() else "no folder"
+        raise ConfigError(f"is {what}", where=str(there), hint=f"mv {quote(str(there))} somewhere else") from exc
     except OSError as exc:
         raise ConfigError(f"cannot be written: {exc.strerror}", where=str(path)) from exc
     return True
@@ -98,7 +103,8 @@ def _found(project: Project) -> Iterator[str]:
     if project.prisma:
         yield f"{project.prisma}/ ({project.provider or 'no provider'})"
     if project.example:
-        yield f"{project.example} ({len(project.variables)} variables)"
+        count = len(project.variables)
+        yield f"{project.example} ({count} variable{'' if count == 1 else 's'})"
     yield from (f"{client.folder or '.'}/ (built for browsers)" for client in project.clients)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dojo_deploy.command import quote
 from dojo_deploy.init.packages import Package
 from dojo_deploy.init.project import Project
 
@@ -47,7 +48,7 @@ def _lines(project: Project) -> Iterator[str]:
 
 
 def _inside(package: Package | None, line: str) -> str:
-    return f"cd {package.folder} && {line}" if package and package.folder else line
+    return f"cd {quote(package.folder)} && {line}" if package and package.folder else line
 
 
 def _generates(package: Package) -> bool:
@@ -57,4 +58,4 @@ def _generates(package: Package) -> bool:
 def _schema(project: Project) -> str:
     """Where Prisma does not look by itself: in the folder of a workspace."""
     is_usual = not project.server.is_member or project.prisma == "prisma"
-    return "" if is_usual else f" --schema {project.prisma}/schema.prisma"
+    return "" if is_usual else f" --schema {quote(f'{project.prisma}/schema.prisma')}"

@@ -100,7 +100,11 @@ def _matching(root: Path, pattern: str) -> Iterator[Path]:
     clean = pattern.removeprefix("./").strip("/")
     if not clean or clean.startswith(("!", "..", "/")) or ".." in clean:
         return
-    for found in root.glob(f"{clean}/package.json"):
+    try:
+        matching = tuple(root.glob(f"{clean}/package.json"))
+    except (ValueError, NotImplementedError):
+        return  # no pattern of ours: its packages are looked for one level deep all the same
+    for found in matching:
         if "node_modules" not in found.parts:
             yield found.parent
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dojo_deploy.command import quote
 from dojo_deploy.init.project import Project
 from dojo_deploy.init.words import noted, plain, word
 
@@ -49,8 +50,8 @@ def _prisma(project: Project) -> tuple[str, str]:
     """The line, and the folder of the migrations where it is not the usual one."""
     usual = project.prisma == "prisma"
     apart = bool(project.server.folder) and not project.server.is_member
-    into = f"cd {project.server.folder} && " if apart and not usual else ""
-    schema = "" if usual or apart else f" --schema {project.prisma}/schema.prisma"
+    into = f"cd {quote(project.server.folder)} && " if apart and not usual else ""
+    schema = "" if usual or apart else f" --schema {quote(f'{project.prisma}/schema.prisma')}"
     return f"{into}npx --no-install prisma migrate deploy{schema}", "" if usual else f"{project.prisma}/migrations"
 
 

@@ -256,3 +256,30 @@ def _mutated(text: str, rng: random.Random) -> str:
 )
 def test_literals_are_read_and_nothing_else(text: str, value: object) -> None:
     assert value_of(text, "apps") == value
+
+
+@pytest.mark.parametrize(
+    ("taken", "folder", "said"),
+    [
+        ("inventories", False, "inventories: is no folder"),
+        ("tasks.py", True, "tasks.py: is a folder"),
+        ("inventories/production.yml", True, "production.yml: is a folder"),
+    ],
+)
+def test_what_stands_where_a_file_belongs_is_named(tmp_path: Path, taken: str, folder: bool, said: str) -> None:
+    made(tmp_path, PLAIN)
+    place = tmp_path / taken
+    place.mkdir(parents=True) if folder else place.write_text("")
+
+    with pytest.raises(ConfigError, match=said):
+        app.init(folder=tmp_path)
+
+
+def test_folders_with_spaces_and_patterns_of_nobodys_disturb_nothing(tmp_path: Path) -> None:
+    client = '{"name": "client", "scripts": {"build": "vite build"}, "devDependencies": {"vite": "5"}}'
+    root = json.dumps({**json.loads(PLAIN["package.json"]), "workspaces": ["a**b"]})
+    made(tmp_path, {**PLAIN, "package.json": root, "web client/package.json": client})
+
+    app.init(folder=tmp_path)
+
+    assert "cd 'web client' && npm install" in (tmp_path / "inventories/production.yml").read_text()
