@@ -61,7 +61,9 @@ def line(site: Inventory, shown: Iterable[Shown]) -> str:
     """What CI types once somebody has compared: a fingerprint of each host that is new."""
     new = [one for one in shown if one.standing == NEW]
     words = [word for one in new for word in ("--fingerprint", print_of(one.keys[0]))]
-    return invoke(site, "hosts.trust", *words) if words else ""
+    if not words:
+        return ""
+    return f"{invoke(site, 'hosts.trust', *words)}   if the hosts' own consoles show the same"
 
 
 def meet(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from dojo_deploy.checks.versions import allows
+from dojo_deploy.checks.versions import allows, installing
 from dojo_deploy.command import Command, Word, quote
 from dojo_deploy.errors import ConflictError, StoreError
 from dojo_deploy.interfaces import Session, Store
@@ -93,7 +94,8 @@ def build(session: Session, engines: Mapping[str, str]) -> Iterator[Finding]:
     """That the machine that builds has the programs of its lines, and reaches its registry."""
     app = session.inventory.app
     where = CONTROLLER if app.build.on == "local" else app.build.on
-    words = {line.split()[0] for line in app.build.run if line.split()}
+    parts = [part.split() for line in app.build.run for part in re.split(r"&&|\|\||;", line)]
+    words = {part[0] for part in parts if part} - {"cd"}
     programs = {"git"} if where == CONTROLLER else {"tar", "sha256sum", "timeout"}
     programs |= {word for word in words if word.replace("-", "").replace("_", "").isalnum()}
     env: dict[str, Word] = {**app.build.env, "PROGRAMS": " ".join(sorted(programs))}
@@ -107,13 +109,9 @@ def build(session: Session, engines: Mapping[str, str]) -> Iterator[Finding]:
             what = f"releases are built here, and there is no {text}"
             yield Finding("no-program", where, what, as_admin(host, line) if host else line)
         elif word == "registry":
-            fix = "npm config set registry https://registry.npmjs.org/   # or your own; behind a proxy: HTTPS_PROXY=…"
+            fix = "npm ping   # says why; another registry: npm config set registry URL; behind a proxy: HTTPS_PROXY=…"
             yield Finding("registry", where, f"releases are built here, and npm does not reach {text}", fix)
         elif word in engines and not allows(engines[word], text):
-            line = (
-                f"sudo npm install --global n && sudo n '{engines['node']}'"
-                if "node" in engines
-                else "npm install -g npm"
-            )
+            line = installing(engines["node"]) if "node" in engines else "npm install -g npm"
             what = f"releases are built here, by {word} {text}, and package.json asks for {engines[word]}"
             yield Finding("version", where, what, as_admin(host, line) if host else line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dojo_deploy.checks.look import Answer, Listener
-from dojo_deploy.checks.versions import allows
+from dojo_deploy.checks.versions import allows, installing
 from dojo_deploy.checks.wanted import PACKAGES, Wanted
 from dojo_deploy.command import quote
 from dojo_deploy.inventory import PROOF, Host, Inventory
@@ -65,7 +65,7 @@ def _versions(host: Host, want: Wanted, answer: Answer) -> Iterator[Finding]:
                 "version",
                 host.name,
                 f"{answer.programs.get(word, word)} is {version}, and package.json asks for {wanted}",
-                as_admin(host, f"sudo npm install --global n && sudo n {quote(wanted)}"),
+                as_admin(host, installing(wanted)),
             )
 
 

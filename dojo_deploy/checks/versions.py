@@ -18,6 +18,14 @@ def allows(wanted: str, version: str) -> bool:
     return any(_all(one, have) for one in wanted.split("||"))
 
 
+def installing(wanted: str) -> str:
+    """The line that brings a Node of such a version: `n` takes a number, and the newest of that, but no range."""
+    majors = [int(found) for found in re.findall(r"(?<![\d.])\d+", wanted)]
+    candidates = [major + step for step in (0, -1, 1) for major in majors]
+    chosen = next((str(major) for major in candidates if allows(wanted, f"{major}.999.0")), "lts")
+    return f"sudo npm install --global n && sudo n {chosen}"
+
+
 def _all(wanted: str, have: Version) -> bool:
     text = HYPHEN.sub(r">=\1 <=\2", wanted.strip())
     parts = list(PART.finditer(text))

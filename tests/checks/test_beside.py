@@ -10,7 +10,7 @@ import pytest
 
 from dojo_deploy.balancers.none import NoBalancer
 from dojo_deploy.checks import beside
-from dojo_deploy.checks.versions import allows
+from dojo_deploy.checks.versions import allows, installing
 from dojo_deploy.inventory import App, Build, Host, Inventory
 from dojo_deploy.readings import Finding
 from dojo_deploy.session import opened
@@ -84,3 +84,11 @@ def test_a_store_is_left_as_it_was(sshd: Server, tmp_path: Path) -> None:
     with opened(bare) as session:
         assert list(beside.store(session)) == []
     assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [(">=18 <23", "18"), ("<23", "22"), ("^20.9.0", "20"), (">18", "19"), (">=18.17 || 16", "18"), ("*", "lts")],
+)
+def test_a_node_is_asked_for_by_a_number_that_its_installer_takes(wanted: str, number: str) -> None:
+    assert installing(wanted) == f"sudo npm install --global n && sudo n {number}"
