@@ -63,7 +63,7 @@ def line(site: Inventory, shown: Iterable[Shown]) -> str:
     words = [word for one in new for word in ("--fingerprint", print_of(one.keys[0]))]
     if not words:
         return ""
-    return f"{invoke(site, 'hosts.trust', *words)}   if the hosts' own consoles show the same"
+    return f"{invoke(site, 'hosts.trust', *words)}   # if the hosts' own consoles show the same"
 
 
 def meet(

@@ -54,9 +54,9 @@ class Conversation:
         self.channel.in_stderr_buffer.set_event(_Ring(bell))
         self.channel.status_event = _Status(bell)
         try:
-            self.channel.exec_command(text)
-            if stdin is None:
-                self.channel.shutdown_write()
+            # An end of input may be sent after the close of a command that was quick (paramiko makes it under a lock and
+            # sends it outside), and OpenSSH drops the whole connection for it. So there is none where there is no input.
+            self.channel.exec_command(text if stdin else f"exec </dev/null\n{text}")
         except self.broken as exc:
             raise LostError(f"connection lost while a command was started ({exc})", host=self.host) from exc
         feeder = _Feeder(self.channel, stdin, self.broken) if stdin else None

@@ -40,10 +40,14 @@ class Link:
 
     def session(self, within: float) -> Any:
         """A new session channel, within so many seconds. Raises UnreachableError: nothing was asked of the host."""
-        if not self._slots.acquire(timeout=max(0.0, within)):
-            raise UnreachableError(f"all {SESSIONS} sessions stayed busy", host=self._host.name)
+        # Counted before it waits: a link that is retired meanwhile is not closed under it.
         with self._lock:
+            if self._retired:
+                raise UnreachableError("the connection takes no new sessions", host=self._host.name)
             self._users += 1
+        if not self._slots.acquire(timeout=max(0.0, within)):
+            self._leave()
+            raise UnreachableError(f"all {SESSIONS} sessions stayed busy", host=self._host.name)
         try:
             channel = self._spare()
             if channel is None:
@@ -64,17 +68,14 @@ class Link:
 
     def release(self, channel: Any) -> None:
         """The session is over, or given up."""
-        with self._lock:
-            self._users -= 1
-            is_last = self._retired and not self._users
-        self._slots.release()
-        if is_last:
-            self.close()
-        elif channel is not None and self._retired:
+        if channel is not None and self._retired:
             # Saying so could wait for ever on a peer that reads nothing any more.
             threading.Thread(target=self._hang_up, args=(channel,), daemon=True).start()
         elif channel is not None:
+            # Before the next one is asked for: until it has heard so, the server counts this one too.
             self._hang_up(channel)
+        self._slots.release()
+        self._leave()
 
     def tunnel(self, address: str, port: int, *, within: float) -> Tunnel:
         """A TCP connection made by the host. Raises OSError."""
@@ -93,6 +94,13 @@ class Link:
         with contextlib.suppress(OSError, AttributeError):
             self._transport.sock.shutdown(socket.SHUT_RDWR)
         self._transport.close()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            is_last = self._retired and not self._users
+        if is_last:
+            self.close()
 
     def _spare(self) -> Any:
         while self._spares:

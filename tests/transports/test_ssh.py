@@ -11,6 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,20 @@ def test_many_threads_share_a_connection_within_the_servers_limit(strict: Server
         thread.join(30)
     assert sorted(answers, key=int) == [str(n) for n in range(40)]
     assert shell.connects == 1
+
+
+@needs_openssh
+def test_quick_commands_side_by_side_do_not_end_their_connection(strict: Server, shell_to: Opener) -> None:
+    def quick(shell: SshShell) -> None:
+        for _ in range(50):
+            assert shell.run(Command.of("true"), within=20).ok
+
+    for _ in range(4):
+        shell = shell_to(strict.host)
+        with ThreadPoolExecutor(8) as pool:
+            for future in [pool.submit(quick, shell) for _ in range(8)]:
+                future.result()
+        assert shell.connects == 1
 
 
 def test_a_killed_connection_is_unknown_and_the_next_call_connects_again(tmp_path: Path, shell_to: Opener) -> None:
