@@ -54,8 +54,8 @@ class Conversation:
         self.channel.in_stderr_buffer.set_event(_Ring(bell))
         self.channel.status_event = _Status(bell)
         try:
-            # An end of input may be sent after the close of a command that was quick (paramiko makes it under a lock and
-            # sends it outside), and OpenSSH drops the whole connection for it. So there is none where there is no input.
+            # paramiko makes an end of input under a lock and sends it outside: after the close of a command that was
+            # quick, where OpenSSH drops the whole connection for it. So where there is no input it has no end either.
             self.channel.exec_command(text if stdin else f"exec </dev/null\n{text}")
         except self.broken as exc:
             raise LostError(f"connection lost while a command was started ({exc})", host=self.host) from exc
